@@ -1,0 +1,115 @@
+"""What is measured on NYUv2 (Silberman et al., ECCV 2012): pre-training losses, 40-class segmentation, depth.
+
+The `paper` recipes are the reference's configurations (ft_nyu_200e, ft_nyu_2000e); the `cpu` ones are the same
+trainings cut to a size that two CPU cores finish, chosen on the embedded rooms and on NYUv2's own training split.
+"""
+
+from types import MappingProxyType
+
+from benchmarks.task import PretrainingRecipe, Primary, Task, TransferRecipe
+
+PRETRAINING = Task(
+    name="nyuv2-pretrain",
+    kind="pretraining",
+    protocols=("masked",),
+    primary=Primary(metric="loss_depth", protocol="masked"),
+    recipes=MappingProxyType(
+        {
+            "cpu": PretrainingRecipe(
+                epochs=60,
+                warmup_epochs=6,
+                batch_size=16,
+                base_lr=0.0,
+                lr=1e-3,
+                beta2=0.95,
+                input_size=128,
+                num_visible_tokens=32,
+                val_ratio=0.1,
+                store_size=144,
+                cache="memory",
+            ),
+            # The reference pre-trains on ImageNet-1K with 2048 samples a step; NYUv2 has 795, hence the smaller batch
+            # under the same learning rate per 256 samples.
+            "paper": PretrainingRecipe(
+                epochs=1600,
+                warmup_epochs=40,
+                batch_size=256,
+                base_lr=1e-4,
+                beta2=0.95,
+                input_size=224,
+                precision="fp16",
+                num_workers=8,
+            ),
+        }
+    ),
+)
+
+SEMSEG = Task(
+    name="nyuv2-semseg",
+    kind="semseg",
+    head="convnext",
+    loss="cross_entropy",
+    protocols=("standard", "paper"),
+    primary=Primary(metric="miou", protocol="standard"),
+    recipes=MappingProxyType(
+        {
+            "cpu": TransferRecipe(
+                epochs=20,
+                warmup_epochs=1,
+                batch_size=8,
+                lr=1e-3,
+                input_size=128,
+                scale_min=0.8,
+                scale_max=1.6,
+                val_ratio=0.1,
+                store_size=144,
+                cache="memory",
+            ),
+            "paper": TransferRecipe(
+                epochs=200,
+                warmup_epochs=1,
+                batch_size=8,
+                micro_batch_size=8,
+                lr=1e-4,
+                input_size=640,
+                precision="fp16",
+                num_workers=8,
+            ),
+        }
+    ),
+)
+
+DEPTH = Task(
+    name="nyuv2-depth",
+    kind="depth",
+    head="dpt",
+    loss="berhu",
+    protocols=("standard", "paper"),
+    primary=Primary(metric="delta1", protocol="standard"),
+    recipes=MappingProxyType(
+        {
+            "cpu": TransferRecipe(
+                epochs=20,
+                warmup_epochs=1,
+                batch_size=8,
+                lr=1e-3,
+                weight_decay=1e-4,
+                drop_path_rate=0.0,
+                input_size=128,
+                val_ratio=0.1,
+                store_size=144,
+                cache="memory",
+            ),
+            "paper": TransferRecipe(
+                epochs=2000,
+                warmup_epochs=100,
+                batch_size=128,
+                lr=1e-4,
+                weight_decay=1e-4,
+                drop_path_rate=0.0,
+                input_size=256,
+                num_workers=8,
+            ),
+        }
+    ),
+)

@@ -1,0 +1,188 @@
+"""A sweep from submission to report, as a person watches it, leaves it and comes back to it."""
+
+import argparse
+import contextlib
+import fcntl
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from rich.console import Console
+from rich.live import Live
+
+from experiments.driver import Driver, Limits
+from experiments.errors import EnvironmentFault, UsageError
+from experiments.live import live_table, summary
+from experiments.plan import Data, PlannedRun
+from experiments.rundirs import prepare, write_sweep
+from experiments.suite import Suite
+from slurm.cluster import ClusterError, load_cluster
+from slurm.jobs import RunState
+from slurm.launcher import Launcher, choose
+
+LOCAL_POLL_S = 1.0
+SLURM_POLL_S = 10.0
+TRACKING_EVERY_S = 30.0
+DETACHED = 130
+
+
+def follow(
+    plan: Sequence[PlannedRun], *, suite: Suite, arguments: argparse.Namespace, argv: Sequence[str], data: Data
+) -> int:
+    """Submit what is not finished, watch until it is, mirror into MLflow, report; return the exit code."""
+    console = Console()
+    suite_dir = arguments.runs_dir.resolve() / suite.name
+    suite_dir.mkdir(parents=True, exist_ok=True)
+    with _only_driver(suite_dir) as lock:
+        if lock is None:
+            console.print(f"another sweep drives {suite_dir} already; come back when it is done, or end it first")
+            return 7
+        write_sweep(plan, suite_dir=suite_dir, title=suite.title, data=data, command=argv, created=time.time())
+        for planned in plan:
+            prepare(planned, data=data, suite_dir=suite_dir)
+        driver = Driver(
+            plan,
+            suite_dir=suite_dir,
+            launcher=_launcher(arguments),
+            limits=Limits.of_this_machine(arguments.max_parallel),
+        )
+        states = driver.look()
+        if driver.is_over(states):
+            console.print(f"nothing to start: {summary(states)}")
+        elif arguments.detach:
+            return _detach(driver, arguments=arguments, argv=argv, console=console, lock=lock)
+        else:
+            try:
+                states = _watch(driver, title=f"{suite.title} on {data.name}", console=console, suite_dir=suite_dir)
+            except KeyboardInterrupt:
+                _detach(driver, arguments=arguments, argv=argv, console=console, lock=lock)
+                return DETACHED
+        return _conclude(states, suite_dir=suite_dir, console=console)
+
+
+def _watch(driver: Driver, *, title: str, console: Console, suite_dir: Path) -> Mapping[str, RunState]:
+    poll_s = SLURM_POLL_S if driver.launcher.name == "slurm" else LOCAL_POLL_S
+    tracker = _Tracker(suite_dir)
+    seen: dict[str, str] = {}
+    live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+    with live or contextlib.nullcontext():
+        while True:
+            states = driver.look()
+            if driver.submit_ready(states):
+                states = driver.look()
+            if live:
+                live.update(live_table(states, title=title), refresh=True)
+            else:
+                _print_changes(states, seen=seen, console=console)
+            if driver.is_over(states):
+                return states
+            tracker.tick()
+            time.sleep(poll_s)
+
+
+def _print_changes(states: Mapping[str, RunState], *, seen: dict[str, str], console: Console) -> None:
+    """Say in a line each what changed since the last look, for logs and pipes."""
+    for key, state in states.items():
+        if seen.get(key, "new") != state.status:
+            note = f" ({state.message})" if state.message else ""
+            console.print(f"{time.strftime('%H:%M:%S')} {key}: {state.status}{note}", highlight=False, soft_wrap=True)
+        seen[key] = state.status
+
+
+def _conclude(states: Mapping[str, RunState], *, suite_dir: Path, console: Console) -> int:
+    from experiments.tracking import ingest
+    from reports.freshness import is_fresh
+
+    runs_dir, suite = suite_dir.parent, suite_dir.name
+    ingest(runs_dir, suite)
+    if not is_fresh(runs_dir, suite):
+        from reports.make import make_report
+
+        make_report(runs_dir, suite)
+    lost = {key: state for key, state in states.items() if state.status != "finished"}
+    for key, state in lost.items():
+        kind = f" ({state.kind})" if state.kind else ""
+        console.print(f"{key}: {state.status}{kind}: {state.message}", highlight=False, soft_wrap=True)
+    console.print(f"{summary(states)}. Report: {suite_dir / 'report' / 'index.html'}", highlight=False, soft_wrap=True)
+    return 1 if lost else 0
+
+
+def _detach(
+    driver: Driver, *, arguments: argparse.Namespace, argv: Sequence[str], console: Console, lock: IO[str]
+) -> int:
+    """Leave the jobs to themselves: a scheduler has them all; without one, a driver in the background goes on."""
+    back = "the same command shows how far it is and collects"
+    if driver.launcher.has_queue:
+        driver.submit_ready(driver.look())
+        console.print(f"detached: {summary(driver.look())}; {back}")
+        return 0
+    if driver.launcher.name == "inline":
+        console.print(f"stopped: {summary(driver.look())}; the same command goes on")
+        return 0
+    lock.close()
+    log = driver.folders[next(iter(driver.folders))].parent / "driver.log"
+    command = [sys.executable, str(Path(__file__).with_name("sweep.py")), *argv]
+    with log.open("a") as output:
+        process = subprocess.Popen(
+            [part for part in command if part != "--detach"],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    console.print(f"detached: process {process.pid} goes on and writes {log}; {back}", soft_wrap=True)
+    process.returncode = 0  # it is meant to outlive this process
+    return 0
+
+
+class _Tracker:
+    """Mirror the spools into MLflow now and then, beside the watching: it takes seconds, the table should not wait."""
+
+    def __init__(self, suite_dir: Path) -> None:
+        self.suite_dir = suite_dir
+        self._thread: threading.Thread | None = None
+        self._last = time.monotonic()
+
+    def tick(self) -> None:
+        """Start a round if the last is over and long enough ago."""
+        busy = self._thread is not None and self._thread.is_alive()
+        if busy or time.monotonic() - self._last < TRACKING_EVERY_S:
+            return
+        self._last = time.monotonic()
+        self._thread = threading.Thread(target=self._round, daemon=True)
+        self._thread.start()
+
+    def _round(self) -> None:
+        from experiments.tracking import ingest
+
+        ingest(self.suite_dir.parent, self.suite_dir.name)
+
+
+@contextlib.contextmanager
+def _only_driver(suite_dir: Path) -> Iterator[IO[str] | None]:
+    """Hold the suite's driver lock, or give None if another process on this machine does."""
+    with (suite_dir / ".driver.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+            return
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield file
+
+
+def _launcher(arguments: argparse.Namespace) -> Launcher:
+    try:
+        cluster = load_cluster(arguments.cluster_file, name=arguments.cluster)
+        return choose(arguments.executor, cluster=cluster)
+    except ClusterError as error:
+        raise UsageError(str(error)) from error
+    except ValueError as error:
+        raise EnvironmentFault(str(error)) from error

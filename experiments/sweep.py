@@ -1,0 +1,122 @@
+"""`python experiments/sweep.py --suite nyuv2`: plan a suite, run what is not finished, collect, report."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    # A script's own folder comes first on the path, where a file could hide an installed package of the same name.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from collections.abc import Sequence
+
+from experiments.datasource import find_data
+from experiments.errors import EnvironmentFault, UsageError, unknown
+from experiments.plan import Data, PlannedRun, make_plan
+from experiments.rundirs import why_new
+from experiments.settings import resolve_recipes
+from experiments.suite import Suite, expand, load_suite
+from multimae.sizes import SIZES
+
+EPILOG = """examples:
+  python experiments/sweep.py --suite nyuv2                              on the embedded rooms
+  python experiments/sweep.py --suite nyuv2 --data-root /data            on your NYUv2 in /data/nyuv2
+  python experiments/sweep.py --suite nyuv2 --set recipe.lr=3e-4 --why --dry-run
+exit codes: 0 done or nothing to do, 1 some runs failed, 2 wrong usage or settings, 3 environment or data, 130 detached
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line; it grows only for what is no setting of a recipe."""
+    made = argparse.ArgumentParser(
+        prog="sweep",
+        description="Run a suite: what is finished stays, what is not resumes, then table and report are made.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    made.add_argument("--suite", required=True, metavar="NAME", help="a suite's name, or the path of a .py file")
+    what = made.add_argument_group("what")
+    what.add_argument("--data-root", type=Path, metavar="DIR", help="folder that holds the data set (default: rooms)")
+    what.add_argument("--profile", choices=("cpu", "paper"), default="cpu", help="recipes: for a CPU, or the paper's")
+    what.add_argument("--size", metavar="SIZE", help="tiny, small, base or large (default: the suite's, by profile)")
+    what.add_argument("--seeds", type=_seeds, metavar="N,N,..", help="seeds of the transfers (default: the suite's)")
+    what.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SCOPE.FIELD=VALUE",
+        dest="overrides",
+        help="override a recipe field; scope is recipe (all transfers), pretraining or a task's name",
+    )
+    where = made.add_argument_group("where")
+    where.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
+    where.add_argument(
+        "--executor",
+        choices=("auto", "local", "slurm", "inline"),
+        default="auto",
+        help="auto: Slurm where sbatch is on the PATH, else this machine; inline: in the foreground",
+    )
+    where.add_argument("--cluster", metavar="NAME", help="entry of clusters.toml (default: its first)")
+    where.add_argument("--cluster-file", type=Path, metavar="FILE", help="default: ./clusters.toml")
+    where.add_argument("--max-parallel", type=int, metavar="N", help="jobs at a time on this machine (default: cores)")
+    where.add_argument("--detach", action="store_true", help="submit and return; the same command collects later")
+    show = made.add_argument_group("show")
+    show.add_argument("--dry-run", action="store_true", help="print the plan, start nothing")
+    show.add_argument("--why", action="store_true", help="with --dry-run: which setting makes each run new")
+    show.add_argument("--json", action="store_true", help="with --dry-run: the plan as JSON")
+    return made
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    seeds = tuple(int(part) for part in text.split(","))
+    if len(set(seeds)) != len(seeds) or min(seeds) < 0:
+        raise argparse.ArgumentTypeError(f"seeds are different numbers from 0, as in 0,1,2; got {text}")
+    return seeds
+
+
+def plan_of(suite: Suite, *, arguments: argparse.Namespace, data: Data) -> tuple[PlannedRun, ...]:
+    """Expand the suite under the command line's choices."""
+    size = arguments.size or suite.sizes[arguments.profile]
+    if size not in SIZES:
+        raise unknown("size", size, SIZES)
+    tasks = list({transfer.task.name: transfer.task for transfer in (suite.pretraining, *suite.transfers)}.values())
+    recipes = resolve_recipes(tasks, profile=arguments.profile, overrides=arguments.overrides)
+    seeds = arguments.seeds or suite.seeds
+    runs = expand(suite, recipes=recipes, profile=arguments.profile, size=size, seeds=seeds)
+    return make_plan(runs, data=data)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    arguments = parser().parse_args(argv)
+    try:
+        suite = load_suite(arguments.suite)
+        data = find_data(suite.dataset, data_root=arguments.data_root)
+        plan = plan_of(suite, arguments=arguments, data=data)
+        if arguments.dry_run:
+            return _show(plan, arguments=arguments, data=data)
+        from experiments.follow import follow
+
+        return follow(plan, suite=suite, arguments=arguments, argv=argv, data=data)
+    except (UsageError, EnvironmentFault) as error:
+        print(f"sweep: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def _show(plan: Sequence[PlannedRun], *, arguments: argparse.Namespace, data: Data) -> int:
+    from experiments.live import plan_as_json, print_plan
+
+    suite_dir = arguments.runs_dir / plan[0].run.suite
+    reasons = {planned.key: why_new(planned, suite_dir=suite_dir) for planned in plan} if arguments.why else {}
+    if arguments.json:
+        print(json.dumps(plan_as_json(plan, suite_dir=suite_dir, reasons=reasons), indent=1, ensure_ascii=False))
+    else:
+        print_plan(plan, suite_dir=suite_dir, data=data, reasons=reasons)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""Put rendered frames on disk in the layout that all data sets share, each file whole or not at all."""
+
+import json
+import os
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from multimae.data.rooms import CLASSES
+
+if TYPE_CHECKING:
+    from multimae.data.prepare.rooms_render import Frame
+
+JPEG_QUALITY = 92
+VIEWS_PER_ROOM = 2
+EXTENSIONS = {"rgb": "jpg", "depth": "png", "semseg": "png", "mask_valid": "png", "normal": "png"}
+
+
+def frame_path(out: Path, *, split: str, modality: str, index: int) -> Path:
+    """Name one file of one frame."""
+    return out / split / modality / "all" / f"{index:05d}.{EXTENSIONS[modality]}"
+
+
+def finished(out: Path, *, split: str, index: int) -> bool:
+    """Say whether all files of a frame are there; rgb is written last, so one look is enough."""
+    return frame_path(out, split=split, modality="rgb", index=index).exists()
+
+
+def write_frame(frame: "Frame", *, out: Path, split: str, index: int) -> None:
+    """Write a frame's files, rgb last."""
+    valid = np.where(frame.depth > 0, 255, 0).astype(np.uint8)
+    arrays = {"depth": frame.depth, "semseg": frame.semseg, "mask_valid": valid, "normal": frame.normal}
+    for modality, array in arrays.items():
+        path = frame_path(out, split=split, modality=modality, index=index)
+        _write(path, _encoded(lambda buffer, array=array: Image.fromarray(array).save(buffer, "PNG", optimize=True)))  # type: ignore[misc]
+    photograph = Image.fromarray(frame.rgb)
+    data = _encoded(lambda buffer: photograph.save(buffer, "JPEG", quality=JPEG_QUALITY, optimize=True))
+    _write(frame_path(out, split=split, modality="rgb", index=index), data)
+
+
+def write_classes(out: Path, *, seed: int, size: str, samples: int) -> None:
+    """Write classes.json; refuse a folder that was begun with other settings, as its frames would not match."""
+    path = out / "classes.json"
+    content = {"classes": list(CLASSES), "seed": seed, "size": size, "samples_per_pixel": samples}
+    if path.exists() and (found := json.loads(path.read_text("utf-8"))) != content:
+        changed = {key: (found.get(key), value) for key, value in content.items() if found.get(key) != value}
+        raise ValueError(f"{out} was begun with other settings {changed} (there, wanted); choose another --out")
+    _write(path, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def _encoded(save: Callable[[BytesIO], None]) -> bytes:
+    buffer = BytesIO()
+    save(buffer)
+    return buffer.getvalue()
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    unfinished.write_bytes(data)
+    unfinished.replace(path)

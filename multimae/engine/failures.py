@@ -1,0 +1,75 @@
+"""Why a training ended: every ending has a kind, an exit code and a message a user can act on. Free of torch."""
+
+import errno
+from typing import Literal, get_args
+
+Kind = Literal[
+    "finished", "preempted", "nan", "data", "gpu_oom", "host_oom", "disk_full", "config", "superseded", "error"
+]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+EXIT_CODES: dict[Kind, int] = {"finished": 0, "preempted": 75, "config": 2, "data": 3}
+
+
+class DivergedError(RuntimeError):
+    """The loss is no number any more."""
+
+
+class PreemptedError(RuntimeError):
+    """The job was asked to stop and has saved its state."""
+
+
+class SupersededError(RuntimeError):
+    """A later attempt owns the run."""
+
+
+class SettingsError(ValueError):
+    """The run's settings cannot be carried out."""
+
+
+def kind_of(error: BaseException) -> Kind:
+    """Name the kind of failure an exception stands for, looking through the exceptions that caused it."""
+    for link in _chain(error):
+        kind = _kind_of_one(link)
+        if kind != "error":
+            return kind
+    return "error"
+
+
+def _kind_of_one(error: BaseException) -> Kind:
+    by_type: tuple[tuple[type[BaseException], Kind], ...] = (
+        (DivergedError, "nan"),
+        (PreemptedError, "preempted"),
+        (SupersededError, "superseded"),
+        (SettingsError, "config"),
+        (MemoryError, "host_oom"),
+    )
+    for known, kind in by_type:
+        if isinstance(error, known):
+            return kind
+    # Names, not classes: this module is imported before torch and the data code are.
+    name = type(error).__name__
+    if name == "OutOfMemoryError":
+        return "gpu_oom"
+    if name in ("DataError", "DataNotFoundError"):
+        return "data"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "disk_full"
+    # torch.save reports a full disk as a RuntimeError of its zip writer.
+    if isinstance(error, RuntimeError) and "No space left on device" in str(error):
+        return "disk_full"
+    return "error"
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    links: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and link not in links:
+        links.append(link)
+        link = link.__cause__ or link.__context__
+    return links
+
+
+def exit_code(kind: Kind) -> int:
+    """Return the process exit code of a kind; anything not listed is 1."""
+    return EXIT_CODES.get(kind, 1)

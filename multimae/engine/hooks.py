@@ -1,0 +1,108 @@
+"""What happens around a training step: the record of its progress, and the way to stop it in time."""
+
+import math
+import time
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+
+from multimae.engine.evaluate import Evaluations
+from multimae.engine.failures import DivergedError
+from multimae.engine.signals import StopRequest
+from multimae.engine.spool import Spool
+
+HEARTBEAT_SECONDS = 2.0
+
+
+class StopHook(Hook):
+    """End the training loop in order once a stop was asked for: the checkpoint hook then saves."""
+
+    priority = "LOWEST"
+
+    def __init__(self, *, request: StopRequest) -> None:
+        self.request = request
+
+    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        if self.request.received:
+            runner.train_loop.stop_training = True
+
+
+class ValidationHook(Hook):
+    """Score the model on held-out training images every `interval` iterations: curves to judge a training by.
+
+    What is reported comes from the test split, at the end, whatever these curves say.
+    """
+
+    priority = "BELOW_NORMAL"
+
+    def __init__(self, *, evaluations: Evaluations, item: Any, interval: int, spool: Spool) -> None:
+        self.evaluations = evaluations
+        self.item = item
+        self.interval = interval
+        self.spool = spool
+
+    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        step = batch_idx + 1
+        if step % self.interval and step != runner.train_loop.max_iters:
+            return
+        metrics = self.evaluations.run(runner.model, self.item).metrics
+        self.spool.metrics(step=step, values={f"val/{name}": value for name, value in metrics.items()})
+
+
+class SpoolHook(Hook):
+    """Write losses every `interval` iterations, validation metrics as they come, and a heartbeat every two seconds.
+
+    Losses are summed on the device and read every `interval` iterations only, so a step never waits for the host.
+    """
+
+    priority = "NORMAL"
+
+    def __init__(self, *, spool: Spool, interval: int, batch_size: int) -> None:
+        self.spool = spool
+        self.interval = interval
+        self.batch_size = batch_size
+        self._sums: dict[str, torch.Tensor] = {}
+        self._count = 0
+        self._loss = math.nan
+        self._rates: list[tuple[float, int]] = []
+        self._last_heartbeat = -math.inf
+
+    def before_train_epoch(self, runner: Any) -> None:
+        self._rates = [(time.monotonic(), runner.train_loop.iter)]
+
+    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        step = batch_idx + 1
+        for name, value in (outputs or {}).items():
+            self._sums[name] = self._sums[name] + value.detach() if name in self._sums else value.detach().clone()
+        self._count += 1
+        if step % self.interval == 0 or step == runner.train_loop.max_iters:
+            self._write_losses(runner, step=step)
+        if time.monotonic() - self._last_heartbeat > HEARTBEAT_SECONDS:
+            self._heartbeat(runner, step=step)
+
+    def _write_losses(self, runner: Any, *, step: int) -> None:
+        means = {name: float(total) / self._count for name, total in self._sums.items()}
+        self._sums, self._count = {}, 0
+        self._loss = means.get("loss", math.nan)
+        values = {f"train/{name}": value for name, value in means.items()}
+        values["train/lr"] = max(runner.optim_wrapper.get_lr()["lr"])
+        self.spool.metrics(step=step, values=values)
+        if not math.isfinite(self._loss):
+            raise DivergedError(f"the training loss is {self._loss} at step {step}; lower recipe.lr or warm up longer")
+
+    def _heartbeat(self, runner: Any, *, step: int) -> None:
+        now = self._last_heartbeat = time.monotonic()
+        self._rates = [*self._rates[-10:], (now, step)]
+        (then, since), rate = self._rates[0], 0.0
+        if now > then:
+            rate = (step - since) / (now - then)
+        remaining = runner.train_loop.max_iters - step
+        self.spool.write(
+            "progress",
+            step=step,
+            max_steps=runner.train_loop.max_iters,
+            loss=self._loss,
+            images_per_s=rate * self.batch_size,
+            eta_s=remaining / rate if rate else None,
+        )

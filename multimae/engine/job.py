@@ -1,0 +1,108 @@
+"""A run from its config to its result, read top to bottom."""
+
+import json
+import time
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from multimae.checkpoints import load_backbone
+from multimae.engine.attempt import Attempt
+from multimae.engine.evaluate import Evaluations
+from multimae.engine.hooks import SpoolHook, StopHook, ValidationHook
+from multimae.engine.pictures import save_predictions
+from multimae.engine.results import write_result
+from multimae.engine.resume import CheckpointHook, load_checkpoint
+from multimae.engine.signals import StopRequest
+from multimae.engine.spool import Spool
+
+
+class JobRunner(Runner):  # type: ignore[misc]
+    """mmengine's Runner without the files that a run directory holds already: its config, environment and log."""
+
+    def _log_env(self, env_cfg: dict[str, Any]) -> None:
+        """Leave out the probe of compilers and drivers: a second a job, and the environment is in result.json."""
+
+    def dump_config(self) -> None:
+        """Leave config.py alone: it is what is executed."""
+
+
+def execute(attempt: Attempt, *, stop: StopRequest) -> None:
+    """Train or go on training, evaluate under every protocol, write the result."""
+    started = time.time()
+    run_dir = attempt.run_dir
+    run = json.loads((run_dir / "run.json").read_text())
+    config = Config.fromfile(run_dir / "config.py")
+    torch.set_num_threads(config.job.get("num_threads") or torch.get_num_threads())
+
+    spool = Spool(attempt.spool_path if is_main_process() else None)
+    checkpoints = CheckpointHook(attempt=attempt, spool=spool, interval=config.job.checkpoint_interval)
+    saved = load_checkpoint(checkpoints.folder)
+    resumed_from = saved["step"] if saved else 0
+    max_steps = config.train_cfg.max_iters
+    spool.write("start", attempt=attempt.number, resumed_from_step=resumed_from, max_steps=max_steps)
+    spool.write("params", values=run["settings"])
+
+    evaluations = Evaluations(kind=config.job.kind, stop=stop)
+    hooks = [checkpoints, StopHook(request=stop), *_hooks(config, spool=spool, evaluations=evaluations)]
+    runner = _runner(config, attempt=attempt, hooks=hooks)
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    if config.job.init_from and not saved:
+        report = load_backbone(model.backbone, run_dir / config.job.init_from)
+        print(report, flush=True)
+    runner.train()
+    stop.check()
+
+    scores = [evaluations.run(runner.model, item) for item in config.job.evaluations]
+    for item in scores:
+        values = {f"{item.split}/{item.protocol}/{name}": value for name, value in item.metrics.items()}
+        spool.metrics(step=max_steps, values=values)
+    if is_main_process():
+        predictions = save_predictions(model, config.job, folder=run_dir / "artifacts" / "predictions", spool=spool)
+        attempt.require_lease()
+        write_result(
+            run_dir,
+            run=run,
+            evaluations=scores,
+            predictions=predictions,
+            num_params=sum(parameter.numel() for parameter in model.parameters()),
+            steps=max_steps,
+            started=started,
+        )
+        (checkpoints.folder / "previous.pth").unlink(missing_ok=True)
+    spool.write("end", kind_of_end="finished")
+    spool.close()
+
+
+def _runner(config: Config, *, attempt: Attempt, hooks: list[Hook]) -> JobRunner:
+    unused = ("runtime_info", "timer", "sampler_seed", "logger", "checkpoint")
+    return JobRunner(
+        model=config.model,
+        work_dir=str(attempt.folder / "mmengine"),
+        train_dataloader=config.train_dataloader,
+        train_cfg=config.train_cfg,
+        optim_wrapper=config.optim_wrapper,
+        param_scheduler=config.param_scheduler,
+        default_hooks=dict.fromkeys(unused),
+        custom_hooks=hooks,
+        randomness=config.randomness,
+        default_scope=config.default_scope,
+        log_level="ERROR",
+        cfg=config,
+    )
+
+
+def _hooks(config: Config, *, spool: Spool, evaluations: Evaluations) -> list[Hook]:
+    job = config.job
+    record = SpoolHook(spool=spool, interval=job.log_interval, batch_size=config.train_dataloader.batch_size)
+    if job.validation is None:
+        return [record]
+    validation = ValidationHook(
+        evaluations=evaluations, item=job.validation, interval=job.validation_interval, spool=spool
+    )
+    return [record, validation]

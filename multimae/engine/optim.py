@@ -1,0 +1,123 @@
+"""Optimizer groups with layer-wise learning-rate decay, and the warm-up plus half-cosine schedule (section 3.1)."""
+
+import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
+from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
+from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
+from mmengine.registry import OPTIM_WRAPPERS
+from torch import nn
+
+from multimae.registry import OPTIM_WRAPPER_CONSTRUCTORS, PARAM_SCHEDULERS
+
+NO_DECAY_NAMES = ("global_tokens", "pos_emb", "mask_token")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParameterSetting:
+    """How one parameter is trained: its share of the learning rate, and its weight decay."""
+
+    lr_scale: float
+    weight_decay: float
+
+
+def parameter_setting(
+    name: str, parameter: nn.Parameter, *, depth: int, layer_decay: float, weight_decay: float
+) -> ParameterSetting:
+    """Return a parameter's setting under layer-wise decay for an encoder of `depth` blocks.
+
+    Input adapters and global tokens are layer 0, block i is layer i + 1, everything else layer depth + 1, whose scale
+    is 1. One-dimensional tensors and the names of NO_DECAY_NAMES get no weight decay. (The reference also means to
+    spare `class_emb` and `task_embeddings`, but its names never match: they do decay, here as there.)
+    """
+    spared = parameter.ndim <= 1 or name.endswith((".bias", *NO_DECAY_NAMES))
+    exponent = depth + 1 - _layer(name.removeprefix("backbone."), depth=depth)
+    return ParameterSetting(lr_scale=layer_decay**exponent, weight_decay=0.0 if spared else weight_decay)
+
+
+def _layer(name: str, *, depth: int) -> int:
+    if name.startswith(("input_adapters.", "global_tokens")):
+        return 0
+    block = re.match(r"encoder\.(\d+)\.", name)
+    return int(block[1]) + 1 if block else depth + 1
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class LayerDecay(DefaultOptimWrapperConstructor):
+    """Build parameter groups by `parameter_setting`; `paramwise_cfg` holds `layer_decay`.
+
+    Without `paramwise_cfg` every parameter is in one group with the same weight decay, as in pre-training.
+    """
+
+    def add_params(self, params: list[dict[str, Any]], module: nn.Module, **_: Any) -> None:
+        depth = len(module.backbone.encoder)
+        groups: dict[ParameterSetting, list[nn.Parameter]] = {}
+        for name, parameter in module.named_parameters():
+            if not parameter.requires_grad:
+                continue
+            setting = parameter_setting(
+                name,
+                parameter,
+                depth=depth,
+                layer_decay=self.paramwise_cfg["layer_decay"],
+                weight_decay=self.base_wd,
+            )
+            groups.setdefault(setting, []).append(parameter)
+        params.extend(
+            {"params": members, "lr": self.base_lr * setting.lr_scale, "weight_decay": setting.weight_decay}
+            for setting, members in groups.items()
+        )
+
+    def _validate_cfg(self) -> None:
+        """Accept `layer_decay`, which the default constructor does not know."""
+
+
+@OPTIM_WRAPPERS.register_module()
+class Bf16OptimWrapper(OptimWrapper):
+    """Run the forward pass under bfloat16 autocast on any device (mmengine's AmpOptimWrapper refuses a CPU)."""
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        device = next(model.parameters()).device.type
+        with super().optim_context(model), torch.autocast(device_type=device, dtype=torch.bfloat16):
+            yield
+
+
+def warmup_cosine(step: int, *, num_steps: int, num_warmup_steps: int, final_ratio: float) -> float:
+    """Return the learning rate at `step` (from 0) as a share of its base value.
+
+    Warm-up rises linearly from 0 to 1, both ends included; then half a cosine falls from 1 towards `final_ratio`,
+    which the last step does not quite reach.
+    """
+    if step < num_warmup_steps:
+        return step / max(1, num_warmup_steps - 1)
+    progress = (step - num_warmup_steps) / max(1, num_steps - num_warmup_steps)
+    return final_ratio + 0.5 * (1 - final_ratio) * (1 + math.cos(math.pi * progress))
+
+
+@PARAM_SCHEDULERS.register_module()
+class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):  # type: ignore[misc]
+    """Set every group's learning rate by `warmup_cosine`, once per iteration."""
+
+    def __init__(
+        self, optimizer: Any, *, num_steps: int, num_warmup_steps: int, final_ratio: float = 0.0, **kwargs: Any
+    ) -> None:
+        self.num_steps = num_steps
+        self.num_warmup_steps = num_warmup_steps
+        self.final_ratio = final_ratio
+        super().__init__(optimizer, by_epoch=False, **kwargs)
+
+    def _get_value(self) -> list[float]:
+        factor = warmup_cosine(
+            self.last_step,
+            num_steps=self.num_steps,
+            num_warmup_steps=self.num_warmup_steps,
+            final_ratio=self.final_ratio,
+        )
+        return [base * factor for base in self.base_values]

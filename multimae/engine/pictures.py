@@ -1,0 +1,137 @@
+"""A few predictions as pictures beside what they should have been: the same test images for every run."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import torch
+from mmengine.dataset import default_collate
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from multimae.data.folder import MultiModalFolder
+from multimae.data.maps import Sample
+from multimae.data.spec import DatasetSpec
+from multimae.engine.reconstruction import MASK_SEED
+from multimae.engine.spool import Spool
+from multimae.masking import Masking
+from multimae.modalities import IMAGENET_MEAN, IMAGENET_STD
+from multimae.pretraining import MultiMAEPretraining
+
+NUM_PICTURES = 4
+WIDTH = 192
+UNLABELLED = (0, 0, 0)
+HIDDEN = 128
+Picture = NDArray[np.uint8]
+
+
+def save_predictions(model: nn.Module, job: Any, *, folder: Path, spool: Spool) -> list[dict[str, Any]]:
+    """Write `folder/<name>/<what>.png` and return, per image, its name and the paths relative to the run directory."""
+    item = job.evaluations[0]
+    described = {key: value for key, value in item.dataloader.dataset.items() if key != "type"}
+    modalities = list(dict.fromkeys(["rgb", *described.pop("modalities")]))
+    dataset = MultiModalFolder(**{**described, "limit": NUM_PICTURES, "modalities": modalities})
+    model.eval()
+    saved = []
+    for index in range(len(dataset)):
+        sample = dataset.read(index)
+        with torch.no_grad():
+            pictures = _pictures(model, sample, default_collate([dataset[index]]), kind=job.kind)
+        paths = {}
+        for what, picture in pictures.items():
+            path = folder / sample.name / f"{what}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _shrunk(picture).save(path, optimize=True)
+            paths[what] = str(path.relative_to(folder.parents[1]))
+            spool.write("artifact", path=paths[what], name=f"predictions/{sample.name}/{what}.png")
+        saved.append({"name": sample.name, "images": paths})
+    return saved
+
+
+def _pictures(model: nn.Module, sample: Sample, batch: dict[str, Any], *, kind: str) -> dict[str, Picture]:
+    if isinstance(model, MultiMAEPretraining):
+        return _reconstructions(model, batch, spec=sample.spec)
+    pictures = {"rgb": _rgb(sample.maps["rgb"].float() / 255)}
+    height, width = sample.height_width
+    rows, columns = batch["meta"]["content_hw"][0].tolist()
+    # Only the content of a padded prediction, at the size of the image.
+    prediction = model.val_step(batch)[0].cpu()[None, :, :rows, :columns]  # type: ignore[operator]
+    prediction = F.interpolate(prediction, size=(height, width), mode="bilinear", align_corners=False)[0]
+    if kind == "semseg":
+        truth = sample.maps["semseg"][0].long() - 1
+        pictures["target"] = _labels(truth, spec=sample.spec)
+        pictures["prediction"] = _labels(prediction.argmax(dim=0), spec=sample.spec)
+        if "depth" in sample.maps:
+            pictures["depth"] = _depth(sample.maps["depth"][0].float(), scale_of=sample.maps["depth"][0].float())
+        return pictures
+    truth = sample.maps["depth"][0].float()
+    millimetres = prediction[0] * sample.spec.depth_std_mm + sample.spec.depth_mean_mm
+    pictures["target"] = _depth(truth, scale_of=truth)
+    pictures["prediction"] = _depth(millimetres, scale_of=truth)
+    return pictures
+
+
+def _reconstructions(model: MultiMAEPretraining, batch: dict[str, Any], *, spec: DatasetSpec) -> dict[str, Picture]:
+    """Draw, per output, what it should be, what of it was visible, and the prediction at hidden places."""
+    inputs: Mapping[str, Tensor] = model.data_preprocessor(batch, False)["inputs"]
+    result = model.reconstruct(inputs, generator=torch.Generator().manual_seed(MASK_SEED))
+    pictures: dict[str, Picture] = {}
+    for name, prediction in result.predictions.items():
+        target = inputs.get(name)
+        if target is None:  # norm_rgb: normalised patches are no picture
+            continue
+        hidden = _hidden(result.masking, name=name, grid=tuple(result.grid), size=target.shape[-2:])
+        truth, guess = target[0].cpu(), prediction[0].cpu()
+        whole = _draw(name, truth, scale_of=truth, spec=spec)
+        predicted = _draw(name, guess.argmax(dim=0) if name == "semseg" else guess, scale_of=truth, spec=spec)
+        pictures[name] = whole
+        pictures[f"{name}_masked"] = np.where(hidden[..., None], np.uint8(HIDDEN), whole)
+        pictures[f"{name}_prediction"] = np.where(hidden[..., None], predicted, whole)
+    return pictures
+
+
+def _hidden(masking: Masking, *, name: str, grid: tuple[int, ...], size: tuple[int, int]) -> NDArray[np.bool_]:
+    mask = masking.split()[name][0].cpu().view(1, 1, *grid).float()
+    enlarged: NDArray[np.bool_] = F.interpolate(mask, size=size, mode="nearest")[0, 0].bool().numpy()
+    return enlarged
+
+
+def _draw(name: str, values: Tensor, *, scale_of: Tensor, spec: DatasetSpec) -> Picture:
+    if name == "rgb":
+        mean, std = (torch.tensor(numbers)[:, None, None] for numbers in (IMAGENET_MEAN, IMAGENET_STD))
+        return _rgb(values * std + mean)
+    if name == "depth":
+        return _depth(values[0], scale_of=scale_of[0])
+    return _labels(values, spec=spec) if name == "semseg" else _rgb((values + 1) / 2)
+
+
+def _rgb(values: Tensor) -> Picture:
+    # [3, height, width] in 0..1 -> [height, width, 3]
+    picture: Picture = (values.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+    return picture
+
+
+def _labels(labels: Tensor, *, spec: DatasetSpec) -> Picture:
+    colours = np.array([*spec.palette, UNLABELLED], dtype=np.uint8)
+    known = (labels >= 0) & (labels < spec.num_classes)
+    picture: Picture = colours[torch.where(known, labels, spec.num_classes).numpy()]
+    return picture
+
+
+def _depth(values: Tensor, *, scale_of: Tensor) -> Picture:
+    """Colour depth from near (dark) to far over the range of `scale_of`, so that prediction and truth compare."""
+    near, far = scale_of.quantile(0.02), scale_of.quantile(0.98)
+    share = ((values - near) / (far - near).clamp(min=1e-6)).clamp(0, 1)
+    picture: Picture = matplotlib.colormaps["viridis"](share.numpy(), bytes=True)[..., :3]
+    return picture
+
+
+def _shrunk(picture: Picture) -> Image.Image:
+    image = Image.fromarray(np.ascontiguousarray(picture))
+    if image.width <= WIDTH:
+        return image
+    return image.resize((WIDTH, round(image.height * WIDTH / image.width)), Image.Resampling.BOX)

@@ -1,0 +1,129 @@
+"""Everything a training needs to go on where it stopped: plain tensors and numbers, loaded with weights_only."""
+
+import logging
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+
+from multimae.engine.attempt import Attempt
+from multimae.engine.files import write_atomically
+from multimae.engine.spool import Spool
+
+LAST = "last.pth"
+PREVIOUS = "previous.pth"
+logger = logging.getLogger(__name__)
+
+
+def random_state() -> dict[str, Any]:
+    """Return the state of every random number generator a training draws from."""
+    name, keys, position, has_gauss, cached = np.random.get_state()
+    version, internal, gauss = random.getstate()
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "numpy": [name, torch.from_numpy(np.asarray(keys).astype(np.int64)), position, has_gauss, cached],
+        "python": [version, list(internal), gauss],
+    }
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    """Restore what `random_state` returned."""
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])
+    name, keys, position, has_gauss, cached = state["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))
+    version, internal, gauss = state["python"]
+    random.setstate((version, tuple(internal), gauss))
+
+
+def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
+    """Write `last.pth`, keeping the one before as `previous.pth` in case the new one turns out torn."""
+    folder.mkdir(parents=True, exist_ok=True)
+    last, previous = folder / LAST, folder / PREVIOUS
+    fresh = folder / "next.pth"
+    write_atomically(fresh, lambda file: torch.save(state, file))
+    if last.exists():
+        last.replace(previous)
+    fresh.replace(last)
+
+
+def load_checkpoint(folder: Path) -> dict[str, Any] | None:
+    """Return the newest checkpoint that can be read, None when there is none at all.
+
+    A kill between the two renames of `save_checkpoint` leaves `next.pth`, which is whole: it is tried as well.
+    """
+    for name in (LAST, "next.pth", PREVIOUS):
+        path = folder / name
+        if not path.exists():
+            continue
+        try:
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, EOFError, ValueError) as error:
+            logger.warning("%s cannot be read (%s); trying the one before", path, error)
+        else:
+            return state
+    return None
+
+
+class CheckpointHook(Hook):
+    """Resume before training, save every `interval` iterations and after the last."""
+
+    priority = "VERY_LOW"
+
+    def __init__(self, *, attempt: Attempt, spool: Spool, interval: int) -> None:
+        self.attempt = attempt
+        self.spool = spool
+        self.interval = interval
+        self.folder = attempt.run_dir / "checkpoints"
+        self.resumed_from_step = 0
+
+    def before_train(self, runner: Any) -> None:
+        """Restore model, optimizer, schedules, step and random state, if there is a checkpoint."""
+        state = load_checkpoint(self.folder)
+        if state is None:
+            return
+        _unwrapped(runner.model).load_state_dict(state["model"])
+        runner.optim_wrapper.load_state_dict(state["optimizer"])
+        for scheduler, saved in zip(runner.param_schedulers, state["param_schedulers"], strict=True):
+            scheduler.load_state_dict(saved)
+        runner.train_loop._iter = self.resumed_from_step = state["step"]
+        runner.optim_wrapper.initialize_count_status(runner.model, state["step"], runner.train_loop.max_iters)
+        set_random_state(state["random"])
+
+    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        step = batch_idx + 1
+        if step % self.interval == 0 and step < runner.train_loop.max_iters:
+            self.save(runner, step=step)
+
+    def after_train(self, runner: Any) -> None:
+        self.save(runner, step=runner.train_loop.iter)
+
+    def save(self, runner: Any, *, step: int) -> None:
+        """Save the state after `step` iterations, unless a newer attempt owns the run."""
+        if not is_main_process():
+            return
+        self.attempt.require_lease()
+        state = {
+            "step": step,
+            "model": _unwrapped(runner.model).state_dict(),
+            "optimizer": runner.optim_wrapper.state_dict(),
+            "param_schedulers": [_plain(scheduler.state_dict()) for scheduler in runner.param_schedulers],
+            "random": random_state(),
+        }
+        self.spool.sync()
+        save_checkpoint(self.folder, state)
+
+
+def _plain(state: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in state.items() if isinstance(value, (int, float, str, bool, list, type(None)))}
+
+
+def _unwrapped(model: torch.nn.Module) -> torch.nn.Module:
+    return model.module if is_model_wrapper(model) else model

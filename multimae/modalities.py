@@ -1,0 +1,47 @@
+"""The modalities MultiMAE reads and predicts: one table, free of torch so that a driver can import it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Literal
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Modality:
+    """Say how one modality is stored, projected and scored.
+
+    `stride_level`: the map is this many times smaller than the RGB image (section 1.3 of the paper's supplement:
+    semantic maps enter at a quarter of the resolution). `num_channels` is 0 for integer label maps, whose number of
+    classes belongs to the data set.
+    """
+
+    name: str
+    kind: Literal["image", "depth", "labels", "normals"]
+    num_channels: int
+    stride_level: int = 1
+    loss: Literal["mse", "l1", "cross_entropy"]
+
+
+MODALITIES: Mapping[str, Modality] = MappingProxyType(
+    {
+        modality.name: modality
+        for modality in (
+            Modality(name="rgb", kind="image", num_channels=3, loss="mse"),
+            Modality(name="depth", kind="depth", num_channels=1, loss="l1"),
+            Modality(name="semseg", kind="labels", num_channels=0, stride_level=4, loss="cross_entropy"),
+            Modality(name="normal", kind="normals", num_channels=3, loss="l1"),
+        )
+    }
+)
+
+
+def modality(name: str) -> Modality:
+    """Look up a modality; an unknown name lists the known ones, nearest first."""
+    if name not in MODALITIES:
+        known = list(dict.fromkeys([*get_close_matches(name, MODALITIES, cutoff=0.0), *MODALITIES]))
+        raise ValueError(f"no modality {name!r}; known, nearest first: {', '.join(known)}")
+    return MODALITIES[name]

@@ -1,0 +1,212 @@
+"""Multi-modal masked autoencoding: hide most patches of every modality, predict them all (section 3 of the paper)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Literal, cast
+
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor, nn
+
+from multimae.layers import Grid, initialise, unfold_patches
+from multimae.losses import (
+    IGNORE_LABEL,
+    SampleLosses,
+    normalise_patches,
+    patch_cross_entropy,
+    patch_l1,
+    patch_mse,
+)
+from multimae.masking import Masking, MaskSampler, masking_from_masks
+from multimae.modalities import MODALITIES, Modality
+from multimae.output_adapters import SpatialOutputAdapter
+from multimae.registry import MODELS
+from multimae.shapes import Bool, Float, Int
+
+_NORMALISED = "norm_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconstruction:
+    """Hold what was predicted and from what.
+
+    `predictions`: maps per output; logits for label maps, per-patch normalised pixels for `norm_rgb`. `losses`: per
+    output and sample, for outputs whose target is known; NaN where the sample hides nothing of the modality.
+    """
+
+    predictions: Mapping[str, Float[Tensor, "batch _ _ _"]]
+    losses: Mapping[str, Float[Tensor, "batch"]]
+    masking: Masking
+    grid: Grid
+
+
+@MODELS.register_module()
+class MultiMAEPretraining(BaseModel):  # type: ignore[misc]  # mmengine is untyped
+    """Train a `MultiMAE` backbone by predicting hidden patches.
+
+    `outputs`: modalities, whether inputs or not, and `norm_<image modality>`, whose target is each patch's pixels
+    normalised (MultiMAE predicts `rgb` and `norm_rgb`). `num_visible_tokens` and `alphas`: see `MaskSampler`.
+    `context_modalities`: those the decoders have an embedding for, default the backbone's inputs.
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: Mapping[str, Any],
+        outputs: Sequence[str],
+        decoder_dim: int = 256,
+        decoder_depth: int = 2,
+        decoder_heads: int = 8,
+        num_visible_tokens: int = 98,
+        alphas: float | Sequence[float] = 1.0,
+        sampling: Literal["dirichlet", "uniform_subsets"] = "dirichlet",
+        context_modalities: Sequence[str] | None = None,
+        data_preprocessor: dict[str, Any] | nn.Module | None = None,
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        self.backbone = MODELS.build(dict(backbone))
+        self.sampler = MaskSampler(num_visible_tokens=num_visible_tokens, alphas=alphas, sampling=sampling)
+        self.targets = {name: _target_of(name) for name in outputs}
+        self.output_adapters = nn.ModuleDict(
+            {
+                name: SpatialOutputAdapter(
+                    modality=target.name,
+                    num_channels=target.num_channels or self.backbone.num_semseg_classes,
+                    patch_size=self.backbone.patch_size // target.stride_level,
+                    dim_encoder=self.backbone.dim,
+                    dim=decoder_dim,
+                    depth=decoder_depth,
+                    num_heads=decoder_heads,
+                    context_modalities=context_modalities or self.backbone.modalities,
+                    grid_size=self.backbone.image_size // self.backbone.patch_size,
+                )
+                for name, target in self.targets.items()
+            }
+        )
+        initialise(self.output_adapters)
+
+    def forward(
+        self,
+        inputs: Mapping[str, Tensor],
+        targets: Mapping[str, Tensor] | None = None,
+        meta: Mapping[str, Any] | None = None,
+        mode: Literal["tensor", "loss", "predict"] = "tensor",
+        masks: Mapping[str, Bool[Tensor, "batch _"]] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> dict[str, Tensor] | Reconstruction:
+        """Dispatch as mmengine asks: "loss" to `loss`, the others to `reconstruct`."""
+        if mode == "loss":
+            return self.loss(inputs, targets=targets, masks=masks, generator=generator)
+        return self.reconstruct(inputs, targets=targets, masks=masks, generator=generator)
+
+    def loss(
+        self,
+        inputs: Mapping[str, Tensor],
+        *,
+        targets: Mapping[str, Tensor] | None = None,
+        masks: Mapping[str, Bool[Tensor, "batch _"]] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> dict[str, Float[Tensor, ""]]:
+        """Return `loss_<output>` for every output; they are meant to be added with weight 1 each.
+
+        Inputs are their own targets; `targets` adds those of outputs that are no input, in an input's format. `masks`
+        (True = hidden) replaces drawing them.
+        """
+        masking = self._masking(inputs, masks=masks, generator=generator)
+        known = {**inputs, **(targets or {})}
+        losses = self._losses(self._decode(inputs, masking=masking), targets=known, masking=masking)
+        missing = [name for name in self.targets if name not in losses]
+        if missing:
+            raise ValueError(f"no target for the outputs {missing}: inputs and targets hold only {list(known)}")
+        return {f"loss_{name}": sample_losses.mean() for name, sample_losses in losses.items()}
+
+    def reconstruct(
+        self,
+        inputs: Mapping[str, Tensor],
+        *,
+        targets: Mapping[str, Tensor] | None = None,
+        masks: Mapping[str, Bool[Tensor, "batch _"]] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Reconstruction:
+        """Predict whole maps from the visible patches; give `masks` or a seeded `generator` to repeat a result."""
+        masking = self._masking(inputs, masks=masks, generator=generator)
+        grid = self.backbone.grid(inputs)
+        patches = self._decode(inputs, masking=masking)
+        predictions = {name: decoder.fold(patches[name], grid=grid) for name, decoder in self._decoders().items()}
+        losses = self._losses(patches, targets={**inputs, **(targets or {})}, masking=masking)
+        return Reconstruction(
+            predictions={name: maps.float() for name, maps in predictions.items()},
+            losses={name: loss.values.masked_fill(~loss.counted, torch.nan) for name, loss in losses.items()},
+            masking=masking,
+            grid=grid,
+        )
+
+    def _masking(
+        self,
+        inputs: Mapping[str, Tensor],
+        *,
+        masks: Mapping[str, Bool[Tensor, "batch _"]] | None,
+        generator: torch.Generator | None,
+    ) -> Masking:
+        grid = self.backbone.grid(inputs)
+        maps = inputs[self.backbone.modalities[0]]
+        num_tokens = dict.fromkeys(self.backbone.modalities, grid.num_tokens)
+        if masks is None:
+            return self.sampler(num_tokens, batch_size=maps.shape[0], device=maps.device, generator=generator)
+        shapes = {name: tuple(mask.shape) for name, mask in masks.items()}
+        wanted = dict.fromkeys(self.backbone.modalities, (maps.shape[0], grid.num_tokens))
+        if shapes != wanted:
+            raise ValueError(f"masks must be [batch, tokens] for every input modality: got {shapes}, wanted {wanted}")
+        return masking_from_masks({name: masks[name].to(maps.device) for name in num_tokens})
+
+    def _decode(self, inputs: Mapping[str, Tensor], *, masking: Masking) -> dict[str, Float[Tensor, "batch tokens _"]]:
+        grid = self.backbone.grid(inputs)
+        encoded = self.backbone.forward_visible(inputs, masking=masking)
+        return {name: adapter(encoded, masking=masking, grid=grid) for name, adapter in self._decoders().items()}
+
+    def _decoders(self) -> dict[str, SpatialOutputAdapter]:
+        return {name: cast(SpatialOutputAdapter, decoder) for name, decoder in self.output_adapters.items()}
+
+    def _losses(
+        self,
+        patches: Mapping[str, Float[Tensor, "batch tokens _"]],
+        *,
+        targets: Mapping[str, Tensor],
+        masking: Masking,
+    ) -> dict[str, SampleLosses]:
+        """Compare the outputs whose target is known, in patches; what is no input is predicted everywhere."""
+        masks = masking.split()
+        losses = {}
+        for name, target in self.targets.items():
+            if target.name not in targets:
+                continue
+            prediction = patches[name]
+            mask = masks[target.name] if target.name in masks else masking.mask.new_ones(prediction.shape[:2])
+            true_patches = self._target_patches(name, maps=targets[target.name])
+            losses[name] = _LOSSES[target.loss](prediction, target=true_patches, mask=mask)
+        return losses
+
+    def _target_patches(
+        self, name: str, *, maps: Tensor
+    ) -> Float[Tensor, "batch tokens values"] | Int[Tensor, "batch tokens pixels"]:
+        patch_size = self._decoders()[name].patch_size
+        if self.targets[name].kind == "labels":
+            labels = unfold_patches(maps[:, None], patch_size=patch_size)
+            return labels.masked_fill(labels >= self.backbone.num_semseg_classes, IGNORE_LABEL)
+        patches = unfold_patches(maps, patch_size=patch_size)
+        return normalise_patches(patches) if name.startswith(_NORMALISED) else patches
+
+
+_LOSSES = {"mse": patch_mse, "l1": patch_l1, "cross_entropy": patch_cross_entropy}
+
+
+def _target_of(output: str) -> Modality:
+    """Return the modality an output predicts."""
+    normalised = {_NORMALISED + name: item for name, item in MODALITIES.items() if item.kind == "image"}
+    known = {**MODALITIES, **normalised}
+    if output not in known:
+        nearest = list(dict.fromkeys([*get_close_matches(output, known, cutoff=0.0), *known]))
+        raise ValueError(f"no output {output!r}; known, nearest first: {', '.join(nearest)}")
+    return known[output]

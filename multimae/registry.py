@@ -1,0 +1,28 @@
+"""Our children of mmengine's registries: `dict(type="multimae.MultiMAE", ...)` works from any OpenMMLab config."""
+
+from mmengine.registry import DATASETS as MMENGINE_DATASETS
+from mmengine.registry import METRICS as MMENGINE_METRICS
+from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
+from mmengine.registry import PARAM_SCHEDULERS as MMENGINE_PARAM_SCHEDULERS
+from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
+from mmengine.registry import Registry
+
+MODELS = Registry(
+    "model",
+    parent=MMENGINE_MODELS,
+    scope="multimae",
+    locations=["multimae.backbone", "multimae.pretraining", "multimae.transfer", "multimae.heads"],
+)
+DATASETS = Registry("dataset", parent=MMENGINE_DATASETS, scope="multimae", locations=["multimae.data.folder"])
+TRANSFORMS = Registry("transform", parent=MMENGINE_TRANSFORMS, scope="multimae", locations=["multimae.data.pipelines"])
+EVALUATORS = Registry("metric", parent=MMENGINE_METRICS, scope="multimae", locations=["multimae.evaluation"])
+PARAM_SCHEDULERS = Registry(
+    "parameter scheduler", parent=MMENGINE_PARAM_SCHEDULERS, scope="multimae", locations=["multimae.engine.optim"]
+)
+OPTIM_WRAPPER_CONSTRUCTORS = Registry(
+    "optimizer wrapper constructor",
+    parent=MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS,
+    scope="multimae",
+    locations=["multimae.engine.optim"],
+)

@@ -1,0 +1,61 @@
+"""Widths and depths of the models, smallest first; free of torch so that a driver can import it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """Give the numbers of one encoder and of the decoders and heads that go with it.
+
+    `convnext_dim`: channels of a whole token before it is cut into its 16 sub-tokens. `dpt_hooks`: 0-based blocks the
+    DPT head reads, shallowest first.
+    """
+
+    dim: int
+    depth: int
+    num_heads: int
+    decoder_dim: int = 256
+    decoder_depth: int = 2
+    decoder_heads: int = 8
+    convnext_dim: int = 6144
+    convnext_depth: int = 4
+    dpt_hooks: tuple[int, int, int, int]
+    dpt_layer_dims: tuple[int, int, int, int]
+    dpt_feature_dim: int = 256
+
+
+# base and large: MultiMAE (Bachmann et al. 2022), section 3 and its supplement's table of settings; large's DPT numbers
+# are DPT-Large's (Ranftl et al. 2021), the paper has none. small is DeiT-S (Touvron et al. 2021). tiny is ours: a whole
+# suite of it runs on two CPU cores.
+SIZES: Mapping[str, Size] = MappingProxyType(
+    {
+        "tiny": Size(
+            dim=128,
+            depth=6,
+            num_heads=4,
+            decoder_dim=64,
+            decoder_depth=1,
+            decoder_heads=4,
+            convnext_dim=512,
+            convnext_depth=2,
+            dpt_hooks=(1, 2, 4, 5),
+            dpt_layer_dims=(16, 32, 64, 128),
+            dpt_feature_dim=32,
+        ),
+        "small": Size(
+            dim=384,
+            depth=12,
+            num_heads=6,
+            convnext_dim=3072,
+            dpt_hooks=(2, 5, 8, 11),
+            dpt_layer_dims=(48, 96, 192, 384),
+            dpt_feature_dim=128,
+        ),
+        "base": Size(dim=768, depth=12, num_heads=12, dpt_hooks=(2, 5, 8, 11), dpt_layer_dims=(96, 192, 384, 768)),
+        "large": Size(
+            dim=1024, depth=24, num_heads=16, dpt_hooks=(5, 11, 17, 23), dpt_layer_dims=(256, 512, 1024, 1024)
+        ),
+    }
+)

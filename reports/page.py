@@ -1,0 +1,221 @@
+"""Put together what the HTML page shows, and fill the template; the page needs no other file and no network."""
+
+import shlex
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from reports import words
+from reports.answers import Answer, Question, lead
+from reports.figures import MAX_POINTS, Line, Panel, draw, interval
+from reports.pictures import Gallery, pretraining_gallery, transfer_gallery
+from reports.render import caption, row_label
+from reports.results import Run, SuiteResults, inputs_order, join_inputs, metric_of
+from reports.spool import Curve
+from reports.status import State
+from reports.tables import Table, footnotes
+
+HTML = Path(__file__).parent / "html"
+QUESTIONS: Mapping[Question, str] = {
+    "pretraining": "Does pre-training help?",
+    "depth": "Does depth help as an extra input?",
+    "baseline": "Is anything learned at all?",
+}
+_STATE_ORDER: tuple[State, ...] = ("failed", "diverged", "stopped", "blocked", "running", "queued", "finished")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskSection:
+    """One task's tables. `main` has the primary metric, `details` all others, None where there are none."""
+
+    task: str
+    main: Table
+    details: Table | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plotted:
+    """An answer with its interval plot, in which right is always better."""
+
+    answer: Answer
+    plot: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """One question with its answers."""
+
+    heading: str
+    lead: str
+    rows: tuple[Plotted, ...]
+    folded: bool
+
+
+def render_page(
+    results: SuiteResults, *, answers: Sequence[Answer], sections: Sequence[TaskSection], now: float
+) -> str:
+    """Return the whole page as HTML text."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(HTML), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.globals |= {
+        "words": words,
+        "caption": caption,
+        "row_label": row_label,
+        "footnotes": footnotes,
+        "join_inputs": join_inputs,
+        "include_text": lambda name: (HTML / name).read_text("utf-8"),
+    }
+    transfer = [section for section in sections if not _is_pretraining(results, section.task)]
+    return environment.get_template("page.html.j2").render(
+        results=results,
+        title=f"{results.suite}: results on {words.dataset_label(results.dataset)}",
+        caveat=words.dataset_caveat(results.dataset),
+        date=time.strftime("%d %B %Y, %H:%M", time.localtime(now)),
+        command=_command(results.sweep.get("command", "")),
+        states=_states(results.runs),
+        seconds=sum(run.seconds for run in results.runs),
+        blocks=tuple(_blocks(answers)),
+        sections=transfer,
+        pretraining=[section for section in sections if section not in transfer],
+        curves={section.task: _curves(results.runs, task=section.task) for section in transfer},
+        pretraining_curves={run.key: _pretraining_curves(run) for run in results.runs if run.pretraining},
+        galleries={section.task: gallery for section in transfer if (gallery := _gallery(results, section.task))},
+        pretraining_galleries={run.key: pretraining_gallery(run) for run in results.runs if run.pretraining},
+        runs=sorted(results.runs, key=lambda run: _STATE_ORDER.index(run.status.state)),
+        run_href=_run_href,
+        log_href=_log_href,
+        max_points=MAX_POINTS,
+        primary_of=_primary_value,
+        versions=_versions(results.runs),
+    )
+
+
+def _is_pretraining(results: SuiteResults, task: str) -> bool:
+    return any(run.pretraining for run in results.runs if run.task == task)
+
+
+def _command(command: str | Sequence[str]) -> str:
+    return command if isinstance(command, str) else shlex.join(command)
+
+
+def _states(runs: Sequence[Run]) -> dict[State, int]:
+    counts = Counter(run.status.state for run in runs)
+    return {state: counts[state] for state in reversed(_STATE_ORDER) if counts[state]}
+
+
+def _blocks(answers: Sequence[Answer]) -> Iterator[Block]:
+    for question, heading in QUESTIONS.items():
+        chosen = [found for found in answers if found.question == question]
+        if chosen:
+            rows = tuple(_plotted(found, among=chosen) for found in chosen)
+            yield Block(heading=heading, lead=lead(question, chosen), rows=rows, folded=question == "baseline")
+
+
+def _plotted(found: Answer, *, among: Sequence[Answer]) -> Plotted:
+    alike = [other.difference for other in among if other.metric == found.metric]
+    widest = max(
+        (abs(end) for other in alike for end in (other.low, other.high, other.mean) if end == end), default=1.0
+    )
+    largest = max((abs(other.mean) for other in alike if other.n), default=1.0)
+    # An interval of two seeds can be ten times as wide as all effects: cut it off rather than hide them.
+    reach = min(widest, 4 * largest) or 1.0
+    difference, sign = found.difference, 1 if found.metric.higher_is_better else -1
+    low, high = sorted((sign * difference.low, sign * difference.high))
+    return Plotted(answer=found, plot=interval(low, sign * difference.mean, high, reach=reach, verdict=found.verdict))
+
+
+def _curves(runs: Sequence[Run], *, task: str) -> str:
+    of_task = [run for run in runs if run.task == task]
+    by_inputs: dict[str, list[Run]] = {}
+    for run in sorted(of_task, key=lambda run: inputs_order(join_inputs(run.inputs))):
+        by_inputs.setdefault(join_inputs(run.inputs), []).append(run)
+    validated = metric_of(of_task[0].primary_metric)
+    losses = [_panel(group, f"from {inputs}", "train/loss", "training loss") for inputs, group in by_inputs.items()]
+    scores = [
+        _panel(
+            group,
+            f"from {inputs}" if len(by_inputs) == 1 else "",
+            f"val/{validated.name}",
+            f"validation {words.metric_label(validated)}",
+        )
+        for inputs, group in by_inputs.items()
+    ]
+    labels = {run.checkpoint: words.checkpoint_label(run.checkpoint) for run in of_task}
+    if len(by_inputs) == 1:
+        return draw([[*losses, *scores]], labels=labels, shared_axis="none")
+    return draw([losses, scores], labels=labels)
+
+
+def _panel(runs: Sequence[Run], title: str, name: str, ylabel: str) -> Panel:
+    lines = tuple(
+        Line(
+            group=run.checkpoint,
+            name=f"{words.checkpoint_label(run.checkpoint)}, seed {run.seed}",
+            curve=run.record.curves.get(name, Curve(steps=(), values=())),
+            whole=run.status.state == "finished",
+        )
+        for run in sorted(runs, key=lambda run: (run.checkpoint, run.seed))
+    )
+    return Panel(title=title, ylabel=ylabel, lines=lines)
+
+
+def _pretraining_curves(run: Run) -> str:
+    names = [name.removeprefix("train/") for name in run.record.curves if name.startswith("train/loss")] or ["loss"]
+    constant = {row["metric"]: row["value"] for row in (run.result or {}).get("baselines") or ()}
+    panels = [
+        Panel(
+            title="sum of all losses" if name == "loss" else metric_of(name).label,
+            ylabel="loss",
+            lines=tuple(
+                Line(group=split, name=words_of, curve=run.record.curves[f"{split}/{name}"])
+                for split, words_of in (("train", "training"), ("val", "validation"))
+                if f"{split}/{name}" in run.record.curves
+            ),
+            level=constant.get(name) or float("nan"),
+        )
+        for name in names
+    ]
+    labels = {"train": "training", "val": "validation"}
+    return draw([panels[start : start + 4] for start in range(0, len(panels), 4)], labels=labels, shared_axis="none")
+
+
+def _gallery(results: SuiteResults, task: str) -> Gallery | None:
+    return transfer_gallery([run for run in results.runs if run.task == task])
+
+
+def _run_href(run: Run) -> str:
+    return f"../{quote(run.key)}/"
+
+
+def _log_href(run: Run) -> str:
+    """Link the log of the last attempt; empty where there is none."""
+    for name in ("err.log", "out.log"):
+        path = Path("attempts") / str(run.num_attempts) / name
+        if (run.directory / path).is_file():
+            return _run_href(run) + path.as_posix()
+    return ""
+
+
+def _primary_value(run: Run) -> str:
+    rows: Sequence[Mapping[str, Any]] = run.result["rows"] if run.result else ()
+    for row in rows:
+        if (row["metric"], row["protocol"]) == (run.primary_metric, run.primary_protocol):
+            metric = metric_of(row["metric"])
+            return "diverged" if row["value"] is None else f"{words.number(row['value'], metric=metric)} {metric.label}"
+    return ""
+
+
+def _versions(runs: Sequence[Run]) -> dict[str, str]:
+    """List package versions; a package that changed between runs shows all of them."""
+    found: dict[str, dict[str, None]] = {}
+    for run in runs:
+        for package, version in (run.result or {}).get("environment", {}).items():
+            found.setdefault(package, {})[str(version)] = None
+    return {package: " and ".join(versions) for package, versions in sorted(found.items())}

@@ -1,0 +1,187 @@
+"""Jobs on Slurm, by submitit's executor: one batch script per attempt, which becomes our command."""
+
+import contextlib
+import io
+import os
+import random
+import re
+import shlex
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import submitit
+from submitit.core.utils import FailedJobError, FailedSubmissionError
+
+from slurm.cluster import Cluster, Resources
+from slurm.launcher import SubmissionError
+from slurm.squeue import ask, job_states, queued_jobs
+from slurm.states import JobState
+
+SIGNAL_BEFORE_END_S = 90
+SBATCH_WITHIN_S = 60
+_RETRY_AFTER_S = (2.0, 8.0)
+
+# What an overloaded or restarting slurmctld makes sbatch say; after any of them the job may exist all the same.
+_TRANSIENT = re.compile(r"timed out|unable to contact|connection refused|temporarily|send/recv|try again", re.I)
+_ADVICE = (
+    ("account", "`sacctmgr show associations user=$USER` lists your accounts; set `account`"),
+    ("partition", "`sinfo` lists the partitions; set `partition`"),
+    ("qos", "`sacctmgr show associations user=$USER format=account,partition,qos` lists what you may use; set `qos`"),
+    ("node configuration", "no node has what the job asks for (`sinfo -o '%P %c %m %G %f'`); change `constraint`"),
+)
+# What a job submitted from inside a job must not inherit: an SLURM_CPU_BIND put 8 ranks on 4 cores without a word.
+_JOB_VARIABLES = re.compile(r"(SLURM|SLURMD|SRUN|SBATCH|PMI|PMIX|PMI2|SUBMITIT)_.*")
+
+
+class SlurmLauncher:
+    """Submit at once and let Slurm hold jobs back until those they come after have ended well."""
+
+    name = "slurm"
+    has_queue = True
+
+    def __init__(self, *, cluster: Cluster, poll_seconds: float = 15.0) -> None:
+        """Slurm is asked about states at most every `poll_seconds`; in between, the last answer holds."""
+        self.cluster = cluster
+        self._poll_seconds = poll_seconds
+        self._asked = float("-inf")
+        self._states: dict[str, JobState] = {}
+
+    def submit(
+        self,
+        command: Sequence[str],
+        *,
+        attempt_dir: Path,
+        name: str,
+        resources: Resources,
+        after: Sequence[str] = (),
+        env: Mapping[str, str],
+    ) -> str:
+        folder = attempt_dir.absolute()
+        (folder / "submitit").mkdir(parents=True, exist_ok=True)
+        executor = _CommandExecutor(folder=folder / "submitit")
+        executor.update_parameters(
+            **_sbatch_options(self.cluster, folder=folder, name=name, resources=resources, after=after, env=env)
+        )
+        job_id = self._sbatch(executor, command=command, name=name, run_dir=_run_dir(folder))
+        self._states[job_id] = JobState.QUEUED
+        return job_id
+
+    def states(self, ids: Iterable[str]) -> Mapping[str, JobState]:
+        wanted = list(ids)
+        new = any(job_id not in self._states for job_id in wanted)
+        if new or time.monotonic() - self._asked >= self._poll_seconds:
+            open_ids = [job_id for job_id in wanted if self._states.get(job_id) is not JobState.ENDED]
+            self._states |= job_states(open_ids)
+            self._asked = time.monotonic()
+        return {job_id: self._states[job_id] for job_id in wanted}
+
+    def cancel(self, ids: Iterable[str]) -> None:
+        wanted = list(ids)
+        if wanted:
+            ask(["scancel", "--quiet", *wanted])
+            self._asked = float("-inf")
+
+    def find(self, run_dirs: Iterable[Path]) -> Mapping[Path, str]:
+        live = {job.comment: job.job_id for job in queued_jobs() or () if job.state is not JobState.ENDED}
+        return {run_dir: live[str(run_dir.absolute())] for run_dir in run_dirs if str(run_dir.absolute()) in live}
+
+    def _sbatch(self, executor: "_CommandExecutor", *, command: Sequence[str], name: str, run_dir: Path) -> str:
+        for pause in (*_RETRY_AFTER_S, None):
+            try:
+                with contextlib.redirect_stderr(io.StringIO()):  # the exception says it again
+                    return str(executor._submit_command(f"exec {shlex.join(command)}").job_id)
+            except (FailedJobError, FailedSubmissionError) as error:
+                if pause is None or not _is_transient(error):
+                    raise SubmissionError(_refusal(error, name=name, cluster=self.cluster)) from error
+            # Many drivers fail together when Slurm is busy: come back at different times.
+            time.sleep(pause * random.uniform(0.5, 1.5))
+            existing = self.find([run_dir])
+            if existing:
+                return existing[run_dir]
+        raise AssertionError("the last pause is None")
+
+
+class _CommandExecutor(submitit.SlurmExecutor):  # type: ignore[misc]  # submitit's types are not followed
+    """submitit's Slurm executor, submitting through sbatch with a time limit and without variables of an outer job.
+
+    `_submit_command` takes a command as it is; the documented `submit` would pickle a function and start it behind a
+    wrapper that answers SIGUSR2 by itself, guessing between time-out and preemption.
+    """
+
+    def _make_submission_command(self, submission_file_path: Path) -> list[str]:
+        unset = [flag for name in inherited_from_job(os.environ) for flag in ("-u", name)]
+        return ["timeout", str(SBATCH_WITHIN_S), "env", *unset, "sbatch", str(submission_file_path)]
+
+
+def inherited_from_job(environ: Mapping[str, str]) -> list[str]:
+    """Name the variables that a job would inherit from the job we are in; none outside of one.
+
+    SLURM_CONF stays: without it a Slurm that is not in /etc is not found.
+    """
+    if "SLURM_JOB_ID" not in environ:
+        return []
+    return sorted(name for name in environ if _JOB_VARIABLES.fullmatch(name) and name != "SLURM_CONF")
+
+
+def _sbatch_options(
+    cluster: Cluster,
+    *,
+    folder: Path,
+    name: str,
+    resources: Resources,
+    after: Sequence[str],
+    env: Mapping[str, str],
+) -> dict[str, Any]:
+    minutes = cluster.time.minutes if cluster.time else resources.minutes
+    variables = {"OMP_NUM_THREADS": str(resources.cpus), **env}
+    options = {
+        "job_name": name,
+        "comment": str(_run_dir(folder)),
+        "partition": cluster.partition,
+        "account": cluster.account,
+        "qos": cluster.qos,
+        "constraint": cluster.constraint,
+        "time": minutes,
+        "cpus_per_task": resources.cpus,
+        "gpus_per_node": resources.gpus if resources.gpus and "gres" not in cluster.extra else None,
+        "mem": f"{resources.memory_gb}GB" if resources.memory_gb else None,
+        "dependency": f"afterok:{':'.join(after)}" if after else None,
+        "setup": [*cluster.setup, *(f"export {key}={shlex.quote(value)}" for key, value in variables.items())],
+        "wckey": None,
+        "use_srun": False,
+    }
+    return {**options, "additional_parameters": _further_options(cluster, folder=folder, minutes=minutes)}
+
+
+def _further_options(cluster: Cluster, *, folder: Path, minutes: int) -> dict[str, str | int | bool]:
+    signal_s = min(SIGNAL_BEFORE_END_S, minutes * 60 // 4)
+    log_dir = str(folder).replace("%", "%%")
+    ours: dict[str, str | int | bool] = {
+        "output": f"{log_dir}/out.log",
+        "error": f"{log_dir}/err.log",
+        "signal": f"B:USR2@{signal_s}",  # B: to the batch script alone, which is our command and not its workers
+        "requeue": True,
+        "kill-on-invalid-dep": "yes",
+    }
+    theirs = {key.replace("_", "-"): value for key, value in cluster.extra.items()}
+    if theirs.get("requeue") is False:
+        theirs["no-requeue"] = True
+    return {key: value for key, value in (ours | theirs).items() if value is not False}
+
+
+def _run_dir(attempt_dir: Path) -> Path:
+    """Return RUN_DIR of RUN_DIR/attempts/<n>: the comment that tells our jobs apart, across suites and users."""
+    return attempt_dir.parent.parent
+
+
+def _is_transient(error: Exception) -> bool:
+    timed_out = getattr(error.__cause__, "returncode", None) == 124  # of timeout(1)
+    return timed_out or bool(_TRANSIENT.search(str(error)))
+
+
+def _refusal(error: Exception, *, name: str, cluster: Cluster) -> str:
+    said = re.sub(r"^sbatch: error: ", "", str(error), flags=re.M).strip() or f"no answer within {SBATCH_WITHIN_S} s"
+    advice = next((text for word, text in _ADVICE if word in said.lower()), "try the job's script by hand with sbatch")
+    return f"Slurm refused job {name}: {said}\nwhat to do: {advice} (cluster {cluster.name!r} of clusters.toml)"

@@ -1,0 +1,101 @@
+"""What every way of starting a job can do, and how one is chosen."""
+
+import difflib
+import functools
+import shutil
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from slurm.attempts import Job
+from slurm.cluster import Cluster, Resources
+from slurm.states import JobState
+
+LAUNCHERS = ("auto", "slurm", "local", "inline")
+
+
+class SubmissionError(RuntimeError):
+    """A job was refused; nothing of it is queued."""
+
+
+class Launcher(Protocol):
+    """Start commands as jobs that live on without us, and say what became of them."""
+
+    @property
+    def name(self) -> str:
+        """What `job.json` calls it."""
+
+    @property
+    def has_queue(self) -> bool:
+        """Whether jobs may be submitted before the jobs they come `after` have ended well."""
+
+    def submit(
+        self,
+        command: Sequence[str],
+        *,
+        attempt_dir: Path,
+        name: str,
+        resources: Resources,
+        after: Sequence[str] = (),
+        env: Mapping[str, str],
+    ) -> str:
+        """Start `command` and return the job's id. Raises SubmissionError when it is refused.
+
+        Its output goes to `attempt_dir`/{out,err}.log. SIGTERM and SIGUSR2 mean "save and end" and reach the command.
+        """
+
+    def states(self, ids: Iterable[str]) -> Mapping[str, JobState]:
+        """Say how each job is doing; never raises for a job that is not known."""
+
+    def cancel(self, ids: Iterable[str]) -> None:
+        """Send the jobs SIGTERM, or take them out of the queue."""
+
+    def find(self, run_dirs: Iterable[Path]) -> Mapping[Path, str]:
+        """Return the ids of jobs that wait or run for these runs, whether or not a job.json names them."""
+
+
+def choose(name: str = "auto", *, cluster: Cluster | None = None) -> Launcher:
+    """Return the launcher of that name; `auto` is Slurm where there is an sbatch, else local."""
+    if name not in LAUNCHERS:
+        nearest = difflib.get_close_matches(name, LAUNCHERS, n=1)
+        guess = f"did you mean {nearest[0]!r}? " if nearest else ""
+        raise ValueError(f"no executor is called {name!r}; {guess}known: {', '.join(LAUNCHERS)}")
+    if name == "auto":
+        name = "slurm" if shutil.which("sbatch") else "local"
+    if name == "slurm":
+        if shutil.which("sbatch") is None:
+            raise ValueError(
+                "there is no sbatch on the PATH; log in to a machine of the cluster, or use executor local"
+            )
+        from slurm.batch import SlurmLauncher
+
+        return SlurmLauncher(cluster=cluster or Cluster())
+    if name == "local":
+        from slurm.local import LocalLauncher
+
+        return LocalLauncher()
+    from slurm.inline import InlineLauncher
+
+    return InlineLauncher()
+
+
+def observe(jobs: Iterable[Job], *, launcher: Launcher) -> Mapping[str, JobState]:
+    """Return the state of each submitted job by id, asking the executor that started it, be it `launcher` or not."""
+    ids: dict[str, list[str]] = defaultdict(list)
+    for job in jobs:
+        if job.job_id is not None:
+            ids[job.executor].append(job.job_id)
+    states: dict[str, JobState] = {}
+    for executor, its_ids in ids.items():
+        asked = launcher if executor == launcher.name else _earlier(executor)
+        states |= asked.states(its_ids) if asked else dict.fromkeys(its_ids, JobState.UNKNOWN)
+    return states
+
+
+@functools.cache
+def _earlier(executor: str) -> Launcher | None:
+    try:
+        return choose(executor)
+    except ValueError:  # a job of Slurm, looked at from a machine without it
+        return None

@@ -1,0 +1,209 @@
+"""Whatever a pipeline draws, all modalities move alike; evaluation pipelines follow their protocols."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from multimae.data.maps import Maps, Sample
+from multimae.data.nyuv2 import SPEC
+from multimae.data.pipelines import (
+    DepthAugmentation,
+    DepthEvaluation,
+    Pipeline,
+    PretrainingAugmentation,
+    PretrainingEvaluation,
+    SemsegAugmentation,
+    SemsegEvaluation,
+)
+from multimae.registry import TRANSFORMS
+from tests import tiny_dataset
+
+ALL = ("rgb", "depth", "semseg", "normal")
+AUGMENTATIONS = {
+    PretrainingAugmentation: {},
+    SemsegAugmentation: {"jitter_prob": 0.0},
+    DepthAugmentation: {"jitter_prob": 0.0, "grey_prob": 0.0},
+}
+EVALUATIONS = {
+    PretrainingEvaluation: {},
+    SemsegEvaluation: {"protocol": "paper"},
+    DepthEvaluation: {"protocol": "standard"},
+}
+
+
+def make_sample(**changes: np.ndarray) -> Sample:
+    arrays = {**tiny_dataset.maps(), **changes}
+    planes = {name: array[None] if array.ndim == 2 else array.transpose(2, 0, 1) for name, array in arrays.items()}
+    return Sample(
+        name="0001", spec=SPEC, maps={name: torch.from_numpy(plane.copy()) for name, plane in planes.items()}
+    )
+
+
+def moved_maps(pipeline: Any, sample: Sample) -> tuple[Maps, tuple[int, int]]:
+    """Return the maps as they are just before they are encoded, and the size of what is not padding."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Pipeline, "example", lambda self, sample, maps, *, targets, content: (maps, content))
+        maps, (height, width) = pipeline(sample)
+    return {name: map_.as_subclass(torch.Tensor) for name, map_ in maps.items()}, (height, width)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**31), size=st.sampled_from([24, 32, 48]))
+@pytest.mark.parametrize("kind", [*AUGMENTATIONS, *EVALUATIONS])
+def test_modalities_stay_aligned(kind: type, seed: int, size: int) -> None:
+    torch.manual_seed(seed)
+    pipeline = kind(inputs=ALL, size=size, **{**AUGMENTATIONS, **EVALUATIONS}[kind])
+    maps, (height, width) = moved_maps(pipeline, make_sample())
+    maps = {name: map_[:, :height, :width].float() for name, map_ in maps.items()}
+    known = maps["depth"][0] > 0
+    row, column = (maps["depth"][0] / 100 - 10).floor(), maps["depth"][0] % 100
+    if kind in (PretrainingAugmentation, PretrainingEvaluation):
+        # Bicubic depth mixes rows: read the row off and take what is left within a row's step for the column.
+        row = (maps["depth"][0] - 1000 - maps["rgb"][0] / 4) / 100
+        column = maps["rgb"][0] / 4
+    step = max(1.0, 48 / height, 64 / width)
+    # The outermost pixels of a smoothing filter lean inwards; they are compared more leniently.
+    for ours, other in ((column, maps["rgb"][0] / 4), (row, maps["rgb"][1] / 4)):
+        assert (ours - other)[known].abs().max() <= step
+        assert (ours - other)[known].abs().mean() <= 0.55 * step
+    label = maps["semseg"][0] - 1
+    assert ((label // 8 - row / 10).abs()[known] <= 1 + step / 10).all()
+    assert ((label % 8 - column / 8).abs()[known] <= 1 + step / 8).all()
+    x = maps["normal"][0]
+    as_stored = (x - (64 + 2 * column)).abs()[known].max() <= 2 * step
+    mirrored = (x - (255 - 64 - 2 * column)).abs()[known].max() <= 2 * step
+    assert as_stored != mirrored
+
+
+@pytest.mark.parametrize("kind", AUGMENTATIONS)
+def test_mirroring_follows_its_probability(kind: type) -> None:
+    for prob, direction in ((0.0, 1), (1.0, -1)):
+        pipeline = kind(inputs=ALL, size=32, **{**AUGMENTATIONS[kind], "hflip_prob": prob})
+        for _ in range(5):
+            maps, (height, width) = moved_maps(pipeline, make_sample())
+            rgb = maps["rgb"][0, :height, :width].float()
+            assert (rgb.diff(dim=1) * direction).mean() > 0
+
+
+@pytest.mark.parametrize("kind", [SemsegAugmentation, DepthAugmentation])
+def test_colours_change_rgb_only(kind: type) -> None:
+    sample = make_sample(rgb=np.full((48, 64, 3), (200, 100, 50), dtype=np.uint8))
+    greyed = {} if kind is SemsegAugmentation else {"grey_prob": 0.0}
+    colours = set()
+    for _ in range(8):
+        maps, (height, width) = moved_maps(kind(inputs=ALL, size=32, jitter_prob=1.0, **greyed), sample)
+        colours.add(tuple(maps["rgb"][:, height // 2, width // 2].tolist()))
+        for name in ("depth", "semseg", "mask_valid", "normal"):
+            stored = sample.maps[name].float()
+            allowed = torch.cat([stored.unique(), torch.zeros(1), 255 - stored.unique()])
+            assert torch.isin(maps[name].float(), allowed).all()
+    assert len(colours) > 4
+    assert (200, 100, 50) not in colours
+
+
+def test_grey_has_no_colour() -> None:
+    pipeline = DepthAugmentation(inputs=("rgb",), size=32, jitter_prob=0.0, grey_prob=1.0)
+    rgb = moved_maps(pipeline, make_sample())[0]["rgb"]
+    assert torch.equal(rgb[0], rgb[1])
+    assert torch.equal(rgb[0], rgb[2])
+
+
+def test_zoom_pads_or_crops_to_size() -> None:
+    for scale, content in (((0.5, 0.5), (12, 16)), ((1.0, 1.0), (24, 32)), ((2.0, 2.0), (32, 32))):
+        example = SemsegAugmentation(inputs=ALL, size=32, scale=scale, jitter_prob=0.0)(make_sample())
+        assert tuple(example["meta"]["content_hw"].tolist()) == content
+        target = example["targets"]["semseg"]
+        assert target.shape == (32, 32)
+        assert (target[content[0] :] == 255).all()
+        assert (target[:, content[1] :] == 255).all()
+        assert (target[: content[0], : content[1]] != 255).all()
+        assert (example["inputs"]["depth"][:, content[0] :] == 0).all()
+
+
+def test_input_and_target_are_the_same_labels() -> None:
+    example = SemsegAugmentation(inputs=("semseg",), size=32, scale=(0.5, 0.5))(make_sample())
+    target = example["targets"]["semseg"][2::4, 2::4]
+    assert torch.equal(example["inputs"]["semseg"], torch.where(target == 255, SPEC.num_classes, target))
+
+
+def test_semseg_protocols_differ_in_their_targets_only() -> None:
+    paper, standard = (SemsegEvaluation(inputs=ALL, size=32, protocol=p)(make_sample()) for p in ("paper", "standard"))
+    assert all(torch.equal(paper["inputs"][name], standard["inputs"][name]) for name in ALL)
+    assert paper["inputs"]["rgb"].shape == (3, 32, 32)
+    assert paper["targets"]["semseg"].shape == (32, 32)
+    assert (paper["targets"]["semseg"][24:] == 255).all()
+    assert np.array_equal(standard["targets"]["semseg"].numpy(), tiny_dataset.maps()["semseg"].astype(int) - 1)
+    for example in (paper, standard):
+        assert example["meta"]["content_hw"].tolist() == [24, 32]
+        assert example["meta"]["original_hw"].tolist() == [48, 64]
+        assert example["meta"]["name"] == "0001"
+
+
+def test_depth_protocols_show_the_centre_or_everything() -> None:
+    paper, standard = (
+        DepthEvaluation(inputs=("rgb",), size=32, protocol=p)(make_sample()) for p in ("paper", "standard")
+    )
+    assert paper["inputs"]["rgb"].shape == (3, 32, 32)
+    assert paper["targets"]["depth"].shape == paper["targets"]["mask_valid"].shape == (1, 32, 32)
+    assert standard["inputs"]["rgb"].shape == (3, 32, 48)
+    stored = tiny_dataset.maps()
+    valid = stored["mask_valid"] == 255
+    expected = (stored["depth"] - SPEC.depth_mean_mm) / SPEC.depth_std_mm * valid
+    np.testing.assert_array_equal(standard["targets"]["mask_valid"][0].numpy(), valid)
+    np.testing.assert_allclose(standard["targets"]["depth"][0].numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_depth_without_mask_is_valid_where_measured() -> None:
+    depth = tiny_dataset.maps()["depth"]
+    depth[10:20] = 0
+    sample = make_sample(depth=depth)
+    sample = replace(sample, maps={name: map_ for name, map_ in sample.maps.items() if name != "mask_valid"})
+    example = DepthEvaluation(inputs=("depth",), size=32, protocol="standard")(sample)
+    np.testing.assert_array_equal(example["targets"]["mask_valid"][0].numpy(), depth > 0)
+
+
+def test_pretraining_has_no_targets_and_any_inputs() -> None:
+    for inputs in (("depth",), ("semseg", "rgb")):
+        for pipeline in (PretrainingAugmentation(inputs=inputs, size=32), PretrainingEvaluation(inputs=inputs, size=32)):
+            example = pipeline(make_sample())
+            assert tuple(example["inputs"]) == inputs
+            assert example["targets"] == {}
+
+
+def test_pretraining_boxes_have_the_papers_share() -> None:
+    pipeline = PretrainingAugmentation(inputs=("semseg",), size=48, scale=(0.25, 0.25), ratio=(1.0, 1.0), hflip_prob=0)
+    labels = moved_maps(pipeline, make_sample(semseg=np.arange(48 * 64).reshape(48, 64) // 64))[0]["semseg"]
+    # A quarter of 48 x 64 pixels as a square has sides of sqrt(768) = 27.7 pixels, hence spans 28 rows.
+    assert int(labels.max() - labels.min()) + 1 == 28
+
+
+@pytest.mark.parametrize("kind", [*AUGMENTATIONS, *EVALUATIONS])
+def test_pipelines_leave_the_cached_sample_alone(kind: type) -> None:
+    sample = make_sample()
+    before = {name: map_.clone() for name, map_ in sample.maps.items()}
+    pipeline = kind(inputs=ALL, size=64, **EVALUATIONS.get(kind, {}))
+    for _ in range(4):
+        pipeline(sample)
+    assert all(torch.equal(before[name], map_) for name, map_ in sample.maps.items())
+
+
+def test_mistakes_are_named() -> None:
+    with pytest.raises(ValueError, match=r"unknown inputs \['dpeth'\]; known: \['rgb', 'depth'"):
+        PretrainingEvaluation(inputs=("dpeth",), size=32)
+    with pytest.raises(ValueError, match="inputs is empty"):
+        PretrainingEvaluation(inputs=(), size=32)
+    with pytest.raises(ValueError, match="size is 0"):
+        PretrainingEvaluation(inputs=("rgb",), size=0)
+    sample = replace(make_sample(), maps={"rgb": make_sample().maps["rgb"]})
+    with pytest.raises(KeyError, match=r"the pipeline wants \['semseg'\], sample '0001' has \['rgb'\]"):
+        SemsegEvaluation(inputs=("rgb",), size=32, protocol="paper")(sample)
+
+
+def test_pipelines_are_built_by_name() -> None:
+    built = TRANSFORMS.build({"type": "multimae.PretrainingEvaluation", "inputs": ["rgb"], "size": 32})
+    assert isinstance(built, PretrainingEvaluation)
