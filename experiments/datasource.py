@@ -3,10 +3,11 @@
 import os
 from pathlib import Path
 
-from experiments.errors import EnvironmentFault
+from experiments.errors import PreconditionError
 from experiments.plan import Data
 from multimae.data import rooms
-from multimae.data.layout import DataNotFoundError, find_root, fingerprint, list_samples
+from multimae.data.layout import find_root, fingerprint, list_samples
+from multimae.data.sample import DataError
 from multimae.data.spec import spec
 
 SPLITS = ("train", "test")
@@ -25,8 +26,8 @@ def find_data(dataset: str, *, data_root: Path | None) -> Data:
     try:
         root = find_root(data_root, described) if data_root else rooms.unpack(cache_dir())
         counts = {split: len(list_samples(root, split, described.modalities)) for split in SPLITS}
-    except DataNotFoundError as error:
-        raise EnvironmentFault(str(error)) from error
+    except DataError as error:
+        raise PreconditionError(str(error)) from error
     return Data(
         name=name,
         root=root.resolve(),

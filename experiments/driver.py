@@ -8,17 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import multimae
 from benchmarks.task import Profile
 from experiments.plan import PlannedRun
 from slurm.attempts import read_job
 from slurm.cluster import Resources
 from slurm.jobs import RunState, blocked_by, decide, run_state
 from slurm.launcher import Launcher, observe
+from slurm.snapshot import snapshot
 from slurm.states import JobState
 from slurm.submission import recover, submit_attempt
 
 ACTIVE = ("queued", "running")
-LOST = ("failed", "blocked")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,7 @@ class Driver:
         self.launcher = launcher
         self.limits = limits
         self.submissions: Counter[str] = Counter()
+        self.code_dir = suite_dir / "code"
         recover(self.folders.values(), launcher=launcher)
 
     def look(self) -> dict[str, RunState]:
@@ -79,7 +81,7 @@ class Driver:
 
     def submit_ready(self, states: Mapping[str, RunState]) -> list[str]:
         """Submit every run that should start, can start and fits; return their keys."""
-        submitted = []
+        submitted: list[str] = []
         for key, planned in self.plan.items():
             wanted = decide(states[key], submissions=self.submissions[key]).submit
             waits_for = [need for need in planned.depends_on if states[need].status != "finished"]
@@ -105,9 +107,17 @@ class Driver:
         submit_attempt(
             folder,
             launcher=self.launcher,
-            command=lambda number: [sys.executable, "-m", "multimae.train", str(folder), "--attempt", str(number)],
+            # -P: a file in the folder the sweep was started from hides no module of a job.
+            command=lambda number: [
+                *(sys.executable, "-P", "-m", "multimae.train"),
+                *(str(folder), "--attempt", str(number)),
+            ],
             resources=asked,
             after=[needed_job.job_id for needed_job in needed if needed_job and needed_job.job_id],
-            env={"OMP_NUM_THREADS": str(asked.cpus)},
+            env={"OMP_NUM_THREADS": str(asked.cpus), "PYTHONPATH": str(self._code())},
         )
         self.submissions[key] += 1
+
+    def _code(self) -> Path:
+        """Return the folder whose copy of the library a job submitted now runs."""
+        return snapshot(Path(multimae.__file__).parent, into=self.code_dir)

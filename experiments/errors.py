@@ -10,7 +10,7 @@ class UsageError(Exception):
     exit_code = 2
 
 
-class EnvironmentFault(Exception):
+class PreconditionError(Exception):
     """The machine or the data is not as needed: exit code 3."""
 
     exit_code = 3

@@ -16,14 +16,14 @@ from rich.console import Console
 from rich.live import Live
 
 from experiments.driver import Driver, Limits
-from experiments.errors import EnvironmentFault, UsageError
+from experiments.errors import PreconditionError, UsageError
 from experiments.live import live_table, summary
 from experiments.plan import Data, PlannedRun
 from experiments.rundirs import prepare, write_sweep
 from experiments.suite import Suite
 from slurm.cluster import ClusterError, load_cluster
 from slurm.jobs import RunState
-from slurm.launcher import Launcher, choose
+from slurm.launcher import Launcher, SubmissionError, choose
 
 LOCAL_POLL_S = 1.0
 SLURM_POLL_S = 10.0
@@ -51,7 +51,7 @@ def follow(
             launcher=_launcher(arguments),
             limits=Limits.of_this_machine(arguments.max_parallel),
         )
-        states = driver.look()
+        states: Mapping[str, RunState] = driver.look()
         if driver.is_over(states):
             console.print(f"nothing to start: {summary(states)}")
         elif arguments.detach:
@@ -59,6 +59,8 @@ def follow(
         else:
             try:
                 states = _watch(driver, title=f"{suite.title} on {data.name}", console=console, suite_dir=suite_dir)
+            except SubmissionError as error:
+                raise PreconditionError(f"{error}\nwhat was submitted before goes on") from error
             except KeyboardInterrupt:
                 _detach(driver, arguments=arguments, argv=argv, console=console, lock=lock)
                 return DETACHED
@@ -81,7 +83,7 @@ def _watch(driver: Driver, *, title: str, console: Console, suite_dir: Path) -> 
                 _print_changes(states, seen=seen, console=console)
             if driver.is_over(states):
                 return states
-            tracker.tick()
+            tracker.tick(states)
             time.sleep(poll_s)
 
 
@@ -99,7 +101,7 @@ def _conclude(states: Mapping[str, RunState], *, suite_dir: Path, console: Conso
     from reports.freshness import is_fresh
 
     runs_dir, suite = suite_dir.parent, suite_dir.name
-    ingest(runs_dir, suite)
+    ingest(runs_dir, suite, states=states)
     if not is_fresh(runs_dir, suite):
         from reports.make import make_report
 
@@ -148,19 +150,19 @@ class _Tracker:
         self._thread: threading.Thread | None = None
         self._last = time.monotonic()
 
-    def tick(self) -> None:
+    def tick(self, states: Mapping[str, RunState]) -> None:
         """Start a round if the last is over and long enough ago."""
         busy = self._thread is not None and self._thread.is_alive()
         if busy or time.monotonic() - self._last < TRACKING_EVERY_S:
             return
         self._last = time.monotonic()
-        self._thread = threading.Thread(target=self._round, daemon=True)
+        self._thread = threading.Thread(target=self._round, args=(states,), daemon=True)
         self._thread.start()
 
-    def _round(self) -> None:
+    def _round(self, states: Mapping[str, RunState]) -> None:
         from experiments.tracking import ingest
 
-        ingest(self.suite_dir.parent, self.suite_dir.name)
+        ingest(self.suite_dir.parent, self.suite_dir.name, states=states)
 
 
 @contextlib.contextmanager
@@ -185,4 +187,4 @@ def _launcher(arguments: argparse.Namespace) -> Launcher:
     except ClusterError as error:
         raise UsageError(str(error)) from error
     except ValueError as error:
-        raise EnvironmentFault(str(error)) from error
+        raise PreconditionError(str(error)) from error

@@ -104,7 +104,8 @@ def update(run_dir: Path, *, state: RunState, parent_id: str, before: Mirrored) 
     new_points += _final_points(result, known={*before.last_steps, *(point.name for point in new_points)})
     params = {key: value for key, value in _params(run, batch.events).items() if key not in before.params}
     tags = _tags(run, state=state, parent_id=parent_id)
-    files = _files(run_dir, events=batch.events, earlier=before.artifacts)
+    files = _files(run_dir, events=batch.events)
+    stamps = {name: _stamp(path) for name, path in files.items()}
     status = STATUSES[state.status]
     done = replace(
         before,
@@ -116,13 +117,13 @@ def update(run_dir: Path, *, state: RunState, parent_id: str, before: Mirrored) 
         last_steps={**before.last_steps, **_last_steps(new_points)},
         params=[*before.params, *params],
         tags=tags,
-        artifacts={name: _stamp(path) for name, path in files.items()},
+        artifacts={**before.artifacts, **stamps},
     )
     return Update(
         points=new_points,
         params=params,
         tags={name: value for name, value in tags.items() if before.tags.get(name) != value},
-        artifacts={name: path for name, path in files.items() if before.artifacts.get(name) != done.artifacts[name]},
+        artifacts={name: path for name, path in files.items() if before.artifacts.get(name) != stamps[name]},
         status=status if status != before.status else None,
         ended=_ended(result, batch.events),
         done=done,
@@ -196,11 +197,9 @@ def _tags(run: Mapping[str, Any], *, state: RunState, parent_id: str) -> dict[st
     }
 
 
-def _files(run_dir: Path, *, events: Sequence[Event], earlier: Mapping[str, str]) -> dict[str, Path]:
+def _files(run_dir: Path, *, events: Sequence[Event]) -> dict[str, Path]:
     announced = {event.fields["name"]: event.fields["path"] for event in events if event.kind == "artifact"}
-    # An artefact's name is its path, less the folder `artifacts/`: earlier ones are looked at again for changes.
-    again = {name: f"artifacts/{name}" for name in earlier if name not in _FILES}
-    paths = {name: run_dir / path for name, path in {**dict(zip(_FILES, _FILES, strict=True)), **again, **announced}.items()}
+    paths = {name: run_dir / path for name, path in {**{name: name for name in _FILES}, **announced}.items()}
     return {name: path for name, path in paths.items() if path.is_file()}
 
 

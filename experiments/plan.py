@@ -73,7 +73,7 @@ def _parts(run: Run, *, data: Data, source: PlannedRun | None) -> dict[str, dict
 
 def settings(run: Run) -> dict[str, Any]:
     """Flatten what was chosen for a run; a recipe field at its default is left out, so new fields rename nothing."""
-    size = {f"size.{name}": value for name, value in asdict(SIZES[run.size]).items()}
+    size = {f"size.{name}": _plain(value) for name, value in asdict(SIZES[run.size]).items()}
     return {
         "task": run.task.name,
         "head": run.task.head,
@@ -85,6 +85,11 @@ def settings(run: Run) -> dict[str, Any]:
     }
 
 
+def _plain(value: Any) -> Any:
+    """Write a tuple as JSON will give it back, so that a recorded run compares equal to a planned one."""
+    return list(value) if isinstance(value, tuple) else value
+
+
 def _differing(recipe: Recipe) -> dict[str, Any]:
     values = {field.name: (getattr(recipe, field.name), field.default) for field in fields(recipe)}
     return {name: value for name, (value, default) in values.items() if value != default}
@@ -92,10 +97,11 @@ def _differing(recipe: Recipe) -> dict[str, Any]:
 
 def difference(parts: Mapping[str, Any], recorded: Mapping[str, Any]) -> list[str]:
     """Say which keys of the digest differ from a recorded run's: `part.key: recorded -> now`."""
-    changes = []
-    for part in sorted({*parts, *recorded}):
-        now, then = parts.get(part, {}), recorded.get(part, {})
-        for name in sorted({*now, *then}):
-            if now.get(name) != then.get(name):
-                changes.append(f"{part}.{name}: {then.get(name, 'absent')} -> {now.get(name, 'absent')}")
-    return changes
+    everything = [
+        (part, name) for part in {*parts, *recorded} for name in {**parts.get(part, {}), **recorded.get(part, {})}
+    ]
+    pairs = {
+        f"{part}.{name}": (recorded.get(part, {}).get(name, "absent"), parts.get(part, {}).get(name, "absent"))
+        for part, name in sorted(everything)
+    }
+    return [f"{key}: {then} -> {now}" for key, (then, now) in pairs.items() if then != now]

@@ -1,4 +1,4 @@
-"""A run's spools as one record: what attempts wrote, without what later attempts have overtaken. Pure but for reading."""
+"""A run's spools as one record: what its attempts wrote, less what later attempts have overtaken."""
 
 import json
 from collections.abc import Iterable, Mapping

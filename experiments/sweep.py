@@ -12,7 +12,7 @@ if __name__ == "__main__":
 from collections.abc import Sequence
 
 from experiments.datasource import find_data
-from experiments.errors import EnvironmentFault, UsageError, unknown
+from experiments.errors import PreconditionError, UsageError, unknown
 from experiments.plan import Data, PlannedRun, make_plan
 from experiments.rundirs import why_new
 from experiments.settings import resolve_recipes
@@ -101,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from experiments.follow import follow
 
         return follow(plan, suite=suite, arguments=arguments, argv=argv, data=data)
-    except (UsageError, EnvironmentFault) as error:
+    except (UsageError, PreconditionError) as error:
         print(f"sweep: {error}", file=sys.stderr)
         return error.exit_code
 

@@ -1,0 +1,42 @@
+"""MultiMAE (Bachmann et al., ECCV 2022): multi-modal masked pre-training and its transfers.
+
+Importing this package loads no torch: names are looked up when they are used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from multimae.backbone import MultiMAE as MultiMAE
+    from multimae.checkpoints import load_backbone as load_backbone
+    from multimae.data.folder import MultiModalFolder as MultiModalFolder
+    from multimae.data.spec import DatasetSpec as DatasetSpec
+    from multimae.data.spec import spec as spec
+    from multimae.metrics import METRICS as METRICS
+    from multimae.modalities import MODALITIES as MODALITIES
+    from multimae.pretraining import MultiMAEPretraining as MultiMAEPretraining
+    from multimae.sizes import SIZES as SIZES
+    from multimae.transfer import MultiMAETransfer as MultiMAETransfer
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "METRICS": "multimae.metrics",
+    "MODALITIES": "multimae.modalities",
+    "SIZES": "multimae.sizes",
+    "DatasetSpec": "multimae.data.spec",
+    "MultiMAE": "multimae.backbone",
+    "MultiMAEPretraining": "multimae.pretraining",
+    "MultiMAETransfer": "multimae.transfer",
+    "MultiModalFolder": "multimae.data.folder",
+    "load_backbone": "multimae.checkpoints",
+    "spec": "multimae.data.spec",
+}
+
+__all__ = [*_HOMES]  # noqa: PLE0604  # the names are the keys, all strings
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no {name!r}; public names: {', '.join(sorted(_HOMES))}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,6 +1,6 @@
 """Score predictions as the reference does (`paper`) and as the field does (`standard`); names are in `metrics.py`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -16,7 +16,6 @@ from multimae.shapes import Bool, Float, Int
 Protocol = Literal["paper", "standard"]
 Batch = dict[str, dict[str, Any]]
 
-IGNORE = 255
 MIN_DEPTH_M = 1e-3
 MIN_DENOMINATOR_MM = 1e-6
 
@@ -26,7 +25,8 @@ class SegmentationMetric(BaseMetric):  # type: ignore[misc]
     """Count a confusion matrix: `miou`, `macc` and `aacc` in percent.
 
     `paper` compares at the size of the model's input, padding ignored; `standard` cuts the padding off the logits,
-    resizes them to the original resolution and compares there. Only the C x C counts are kept.
+    resizes them to the original resolution and compares there. Only the C x C counts are kept; NaN among the logits
+    makes them, and with them every metric, NaN: the largest of nothing would look like a class.
     """
 
     default_prefix = ""
@@ -46,21 +46,23 @@ class SegmentationMetric(BaseMetric):  # type: ignore[misc]
             scored = logits[: self.num_classes]
             if self.protocol == "standard":
                 scored = _resize(_cut(scored, content), size)
-            self.add(_argmax(scored), target=target.to(logits.device))
+            _check_same_size(scored, target, self.protocol)
+            if scored.isnan().any():
+                self._accumulate(torch.full((self.num_classes, self.num_classes), torch.nan))
+            else:
+                self.add(_argmax(scored), target=target.to(logits.device))
 
     def add(self, labels: Int[Tensor, "height width"], *, target: Int[Tensor, "height width"]) -> None:
         """Count the pixels of one image by target class (row) and predicted class (column)."""
-        if labels.shape != target.shape:
-            raise ValueError(
-                f"prediction is {tuple(labels.shape)}, target {tuple(target.shape)}; is the data's protocol "
-                f"{self.protocol!r} too?"
-            )
-        counts = confusion(labels, target=target, num_classes=self.num_classes).cpu()
+        self._accumulate(confusion(labels, target=target, num_classes=self.num_classes))
+
+    def _accumulate(self, counts: Tensor) -> None:
+        counts = counts.cpu().double()
         self.results = [self.results[0] + counts if self.results else counts]
 
-    def compute_metrics(self, results: list[Int[Tensor, "classes classes"]]) -> dict[str, float]:
+    def compute_metrics(self, results: list[Float[Tensor, "classes classes"]]) -> dict[str, float]:
         """Turn the summed counts into percentages; NaN where nothing was labelled."""
-        counts = torch.stack(results).sum(dim=0).double()
+        counts = torch.stack(results).sum(dim=0)
         found, actual, predicted = counts.diag(), counts.sum(dim=1), counts.sum(dim=0)
         shares = {
             "miou": (found / (actual + predicted - found)).nanmean(),
@@ -68,6 +70,13 @@ class SegmentationMetric(BaseMetric):  # type: ignore[misc]
             "aacc": found.sum() / actual.sum(),
         }
         return {name: 100 * share.item() for name, share in shares.items()}
+
+
+class DepthPair(NamedTuple):
+    """Hold predicted and true depth of the pixels that count."""
+
+    prediction: Float[Tensor, " pixels"]
+    target: Float[Tensor, " pixels"]
 
 
 @EVALUATORS.register_module()
@@ -104,6 +113,7 @@ class DepthMetric(BaseMetric):  # type: ignore[misc]
         targets = data_batch["targets"]
         if self.protocol == "paper":
             predictions = torch.stack(list(data_samples))
+            _check_same_size(predictions, targets["depth"], self.protocol)
             scores = [self._pooled(predictions, target=targets["depth"], valid=targets["mask_valid"])]
         else:
             triples = zip(data_samples, targets["depth"], targets["mask_valid"], strict=True)
@@ -141,13 +151,8 @@ class DepthMetric(BaseMetric):  # type: ignore[misc]
             return {}
         return standard_depth_scores(metres[counted].clamp(MIN_DEPTH_M, self.max_depth_m), target=actual[counted])
 
-    def _millimetres(self, prediction: Tensor, *, target: Tensor, valid: Tensor) -> "DepthPair":
+    def _millimetres(self, prediction: Tensor, *, target: Tensor, valid: Tensor) -> DepthPair:
         """Pick the valid pixels and undo the normalisation, in float64 so that sums are exact enough."""
-        if prediction.shape != target.shape:
-            raise ValueError(
-                f"prediction is {tuple(prediction.shape)}, target {tuple(target.shape)}; is the data's protocol "
-                f"{self.protocol!r} too?"
-            )
         device = prediction.device
         picked = (values.to(device)[valid.to(device)].double() for values in (prediction, target))
         return DepthPair(*(values * self.depth_std_mm + self.depth_mean_mm for values in picked))
@@ -163,13 +168,6 @@ class DepthMetric(BaseMetric):  # type: ignore[misc]
                 "original resolution: evaluate with store_size=None, or pass eval_crop=None"
             )
         return map_[..., top:bottom, left:right]
-
-
-class DepthPair(NamedTuple):
-    """Hold predicted and true depth of the pixels that count."""
-
-    prediction: Float[Tensor, " pixels"]
-    target: Float[Tensor, " pixels"]
 
 
 def confusion(
@@ -206,19 +204,31 @@ def standard_depth_scores(
     }
 
 
-def constant_baseline(
-    metric: SegmentationMetric | DepthMetric, *, train: MultiModalFolder, test: Iterable[Batch]
-) -> dict[str, float]:
-    """Score the best that can be said without looking: the most frequent class, or the median depth, of `train`.
+class ConstantPredictor:
+    """Say the best that can be said without looking: the most frequent class, or the median depth, of `train`.
 
-    `metric` must be fresh; `test` yields batches of the metric's protocol.
+    `metric` must be fresh and of the protocol of the batches.
     """
-    if isinstance(metric, SegmentationMetric):
-        size = _score_constant_class(metric, most_frequent_class(train), test)
-    else:
-        size = _score_constant_depth(metric, median_depth_mm(train), test)
-    scores: dict[str, float] = metric.evaluate(size)
-    return scores
+
+    def __init__(self, metric: SegmentationMetric | DepthMetric, *, train: MultiModalFolder) -> None:
+        self.metric = metric
+        self._constant: float = (
+            most_frequent_class(train) if isinstance(metric, SegmentationMetric) else median_depth_mm(train)
+        )
+
+    def process(self, batch: Batch) -> None:
+        """Score the constant on a batch."""
+        if isinstance(self.metric, SegmentationMetric):
+            for target in batch["targets"]["semseg"]:
+                self.metric.add(torch.full_like(target, int(self._constant)), target=target)
+            return
+        level = (self._constant - self.metric.depth_mean_mm) / self.metric.depth_std_mm
+        self.metric.process(batch, list(torch.full_like(batch["targets"]["depth"], level)))
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Return the metrics over the `size` samples processed."""
+        scores: dict[str, float] = self.metric.evaluate(size)
+        return scores
 
 
 def most_frequent_class(folder: MultiModalFolder) -> int:
@@ -242,26 +252,17 @@ def _histogram(folder: MultiModalFolder, *, modality: str, num_values: int) -> n
     return counts
 
 
-def _score_constant_class(metric: SegmentationMetric, constant: int, batches: Iterable[Batch]) -> int:
-    size = 0
-    for batch in batches:
-        for target in batch["targets"]["semseg"]:
-            metric.add(torch.full_like(target, constant), target=target)
-            size += 1
-    return size
-
-
-def _score_constant_depth(metric: DepthMetric, constant_mm: float, batches: Iterable[Batch]) -> int:
-    size = 0
-    for batch in batches:
-        level = (constant_mm - metric.depth_mean_mm) / metric.depth_std_mm
-        metric.process(batch, list(torch.full_like(batch["targets"]["depth"], level)))
-        size += len(batch["targets"]["depth"])
-    return size
-
-
 def _deltas(ratio: Float[Tensor, " pixels"]) -> dict[str, float]:
-    return {f"delta{power}": 100 * (ratio < 1.25**power).double().mean().item() for power in (1, 2, 3)}
+    # NaN is not below the threshold either, but a diverged model has no score rather than a bad one.
+    nan = ratio.isnan()
+    near = {f"delta{power}": (ratio < 1.25**power).double().masked_fill_(nan, torch.nan) for power in (1, 2, 3)}
+    return {name: 100 * share.mean().item() for name, share in near.items()}
+
+
+def _check_same_size(prediction: Tensor, target: Tensor, protocol: Protocol) -> None:
+    ours, theirs = (tuple(map_.shape[-2:]) for map_ in (prediction, target))
+    if ours != theirs:
+        raise ValueError(f"prediction is {ours}, target {theirs}; is the data's protocol {protocol!r} too?")
 
 
 def _cut(logits: Float[Tensor, "classes height width"], content: Sequence[int]) -> Tensor:

@@ -50,7 +50,7 @@ class InputAdapter(FixedPositions, ABC):
         self, maps: Tensor, *, hidden: Bool[Tensor, "batch tokens"]
     ) -> Float[Tensor, "batch tokens dim"]:
         """Make the tokens of a masked input; what stands at hidden places is unspecified and must not be used."""
-        if hidden.device.type != "cpu":
+        if hidden.device.type != "cpu" or torch.compiler.is_compiling():
             # Picking a number of rows that only the device knows would make the host wait for it.
             tokens: Tensor = self(maps)
             return tokens

@@ -103,22 +103,22 @@ class FixedPositions(nn.Module):
 
     def positions(self, grid: Grid) -> Float[Tensor, "tokens dim"]:
         """Return one position per token of the grid, row by row."""
-        if grid in self._resized:
-            return self._resized[grid]
-        positions = self._resize(grid)
         # A compiled graph owns the memory of what it computes: nothing of it may be kept for the next step.
-        if not torch.compiler.is_compiling():
-            self._resized[grid] = positions
-        return positions
+        if torch.compiler.is_compiling():
+            return self._resize(grid)
+        if grid not in self._resized:
+            # What is kept must serve training too, even where it is first asked for in inference mode.
+            with torch.inference_mode(mode=False):
+                self._resized[grid] = self._resize(grid)
+        return self._resized[grid]
 
+    @torch.no_grad()
     def _resize(self, grid: Grid) -> Float[Tensor, "tokens dim"]:
-        # What is kept must serve training too, even where it is first asked for under inference mode.
-        with torch.inference_mode(mode=False), torch.no_grad():
-            table = self.pos_emb.detach().clone()
-            if tuple(table.shape[-2:]) != tuple(grid):
-                table = F.interpolate(table, size=tuple(grid), mode=self.resize_mode, align_corners=False)
-            # [1, dim, rows, columns] -> [rows * columns, dim]
-            return table[0].flatten(1).T.contiguous()
+        table: Tensor = self.pos_emb
+        if tuple(table.shape[-2:]) != tuple(grid):
+            table = F.interpolate(table, size=tuple(grid), mode=self.resize_mode, align_corners=False)
+        # [1, dim, rows, columns] -> [rows * columns, dim]
+        return table[0].flatten(1).T.contiguous()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "FixedPositions":
         self._resized.clear()

@@ -21,36 +21,92 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
     {
         metric.name: metric
         for metric in (
-            Metric(name="miou", label="mIoU", unit="%", higher_is_better=True,
-                   definition="mean over classes of intersection / union, classes absent from both left out"),
-            Metric(name="macc", label="mAcc", unit="%", higher_is_better=True,
-                   definition="mean over classes of the share of a class's pixels found"),
-            Metric(name="aacc", label="aAcc", unit="%", higher_is_better=True,
-                   definition="share of labelled pixels found"),
-            Metric(name="delta1", label="δ1", unit="%", higher_is_better=True,
-                   definition="share of pixels with max(p/t, t/p) < 1.25"),
-            Metric(name="delta2", label="δ2", unit="%", higher_is_better=True,
-                   definition="share of pixels with max(p/t, t/p) < 1.25^2"),
-            Metric(name="delta3", label="δ3", unit="%", higher_is_better=True,
-                   definition="share of pixels with max(p/t, t/p) < 1.25^3"),
+            Metric(
+                name="miou",
+                label="mIoU",
+                unit="%",
+                higher_is_better=True,
+                definition="mean over classes of intersection / union, classes absent from both left out",
+            ),
+            Metric(
+                name="macc",
+                label="mAcc",
+                unit="%",
+                higher_is_better=True,
+                definition="mean over classes of the share of a class's pixels found",
+            ),
+            Metric(
+                name="aacc", label="aAcc", unit="%", higher_is_better=True, definition="share of labelled pixels found"
+            ),
+            Metric(
+                name="delta1",
+                label="δ1",
+                unit="%",
+                higher_is_better=True,
+                definition="share of pixels with max(p/t, t/p) < 1.25",
+            ),
+            Metric(
+                name="delta2",
+                label="δ2",
+                unit="%",
+                higher_is_better=True,
+                definition="share of pixels with max(p/t, t/p) < 1.25^2",
+            ),
+            Metric(
+                name="delta3",
+                label="δ3",
+                unit="%",
+                higher_is_better=True,
+                definition="share of pixels with max(p/t, t/p) < 1.25^3",
+            ),
             Metric(name="rel", label="AbsRel", unit="", higher_is_better=False, definition="mean |p - t| / t"),
-            Metric(name="rmse", label="RMSE", unit="m", higher_is_better=False,
-                   definition="root of the mean squared error"),
-            Metric(name="log10", label="log10", unit="", higher_is_better=False,
-                   definition="mean |log10 p - log10 t|"),
-            Metric(name="rmse_log", label="RMSE log", unit="", higher_is_better=False,
-                   definition="root of the mean squared difference of natural logarithms "
-                              "(the reference prints it under the name log10)"),
-            Metric(name="loss_rgb", label="masked MSE, RGB", unit="", higher_is_better=False,
-                   definition="mean squared error of ImageNet-normalised RGB on masked patches"),
-            Metric(name="loss_norm_rgb", label="masked MSE, norm. RGB", unit="", higher_is_better=False,
-                   definition="mean squared error of per-patch normalised RGB on masked patches"),
-            Metric(name="loss_depth", label="masked L1, depth", unit="", higher_is_better=False,
-                   definition="mean absolute error of standardised depth on masked patches"),
-            Metric(name="loss_semseg", label="masked CE, semseg", unit="", higher_is_better=False,
-                   definition="cross-entropy of semantic classes on masked patches"),
-            Metric(name="loss_normal", label="masked L1, normals", unit="", higher_is_better=False,
-                   definition="mean absolute error of surface normals on masked patches"),
+            Metric(
+                name="rmse", label="RMSE", unit="m", higher_is_better=False, definition="root of the mean squared error"
+            ),
+            Metric(name="log10", label="log10", unit="", higher_is_better=False, definition="mean |log10 p - log10 t|"),
+            Metric(
+                name="rmse_log",
+                label="RMSE log",
+                unit="",
+                higher_is_better=False,
+                definition="root of the mean squared difference of natural logarithms "
+                "(the reference prints it under the name log10)",
+            ),
+            Metric(
+                name="loss_rgb",
+                label="masked MSE, RGB",
+                unit="",
+                higher_is_better=False,
+                definition="mean squared error of ImageNet-normalised RGB on masked patches",
+            ),
+            Metric(
+                name="loss_norm_rgb",
+                label="masked MSE, norm. RGB",
+                unit="",
+                higher_is_better=False,
+                definition="mean squared error of per-patch normalised RGB on masked patches",
+            ),
+            Metric(
+                name="loss_depth",
+                label="masked L1, depth",
+                unit="",
+                higher_is_better=False,
+                definition="mean absolute error of standardised depth on masked patches",
+            ),
+            Metric(
+                name="loss_semseg",
+                label="masked CE, semseg",
+                unit="",
+                higher_is_better=False,
+                definition="cross-entropy of semantic classes on masked patches",
+            ),
+            Metric(
+                name="loss_normal",
+                label="masked L1, normals",
+                unit="",
+                higher_is_better=False,
+                definition="mean absolute error of surface normals on masked patches",
+            ),
         )
     }
 )

@@ -62,7 +62,7 @@ class MultiMAETransfer(BaseModel):  # type: ignore[misc]  # mmengine is untyped
         *,
         backbone: Mapping[str, Any],
         head: Mapping[str, Any],
-        loss: Literal["cross_entropy", "berhu", "l1"] | Mapping[str, Any],
+        loss: str | Mapping[str, Any],
         main_modalities: Sequence[str] | None = None,
         data_preprocessor: dict[str, Any] | nn.Module | None = None,
         init_cfg: dict[str, Any] | None = None,

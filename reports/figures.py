@@ -24,6 +24,7 @@ COLOURS: Mapping[str, str] = MappingProxyType(
     {"pretrain": "#0b62a4", "scratch": "#c8590c", "train": "#0b62a4", "val": "#c8590c"}
 )
 _FALLBACK_COLOURS = ("#0b62a4", "#2f7d4f", "#7b4fa3", "#8a6d1d")
+LEVEL_COLOUR, LEVEL_DASHES = "#6b7580", (0, (4, 3))
 _STYLE = Path(__file__).parent / "html" / "curves.mplstyle"
 
 
@@ -49,6 +50,11 @@ class Panel:
     lines: tuple[Line, ...]
     level: float = math.nan
 
+    @property
+    def begun(self) -> bool:
+        """Whether any of its lines has a point."""
+        return any(line.curve.steps for line in self.lines)
+
 
 def draw(
     panels: Sequence[Sequence[Panel]], *, labels: Mapping[str, str], shared_axis: Literal["row", "none"] = "row"
@@ -64,19 +70,21 @@ def draw(
         # Margins in inches by hand: automatic layout takes as long as drawing.
         figure.subplots_adjust(
             left=0.55 / size[0], right=1 - 0.08 / size[0], bottom=0.42 / size[1], top=1 - 0.55 / size[1],
-            wspace=0.1 if shared_axis == "row" else 0.26, hspace=0.2 if shared_axis == "row" else 0.42,
+            wspace=0.1 if shared_axis == "row" else 0.26, hspace=0.2 if shared_axis == "row" else 0.5,
         )  # fmt: skip
         grid = figure.subplots(num_rows, num_columns, sharey="row" if shared_axis == "row" else False, squeeze=False)
         titles: dict[str, str] = {}
         for axes_row, panel_row in zip(grid, panels, strict=True):
             for axes, panel in zip(axes_row, panel_row, strict=False):
                 titles |= _draw_panel(axes, panel=panel, prefix=f"line{len(titles)}")
+                axes.set_xlabel("step")
                 if shared_axis == "row":
                     axes.label_outer(remove_inner_ticks=True)
             for axes in axes_row[len(panel_row) :]:
                 axes.set_visible(False)
-        for axes in grid[-1]:
-            axes.set_xlabel("step")
+            if not any(panel.begun for panel in panel_row):
+                for axes in axes_row:
+                    axes.set_yticks([])
         _legend(figure, panels=panels, labels=labels)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None})
@@ -137,37 +145,38 @@ def mean_curve(curves: Sequence[Curve]) -> Curve:
 
 def _draw_panel(axes: Axes, *, panel: Panel, prefix: str) -> dict[str, str]:
     """Draw, and return the hover title of each line's id."""
-    titles: dict[str, str] = {}
     axes.set_title(panel.title)
     axes.set_ylabel(panel.ylabel)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
-    axes.margins(x=0.02)
     axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.margins(x=0.02)
+    titles: dict[str, str] = {}
     for group, lines in _by_group(panel.lines).items():
-        colour = _colour(group)
-        curves = [thinned(line.curve) for line in lines]
-        for line, curve in zip(lines, curves, strict=True):
-            name = f"{prefix}-{len(titles)}"
-            alone = len(lines) == 1
-            axes.plot(
-                curve.steps,
-                curve.values,
-                color=colour,
-                linewidth=1.8 if alone else 0.9,
-                alpha=1 if alone else 0.4,
-                gid=name,
-            )
-            titles[name] = (
-                f"{line.name}: {curve.values[-1]:.4g} at step {curve.steps[-1]}" if curve.steps else line.name
-            )
-        if len(lines) > 1:
-            whole = [curve for line, curve in zip(lines, curves, strict=True) if line.whole]
-            mean = mean_curve(whole or curves)
-            axes.plot(mean.steps, mean.values, color=colour, linewidth=2.2)
+        titles |= _draw_group(axes, lines=lines, colour=_colour(group), prefix=f"{prefix}-{group}")
     if math.isfinite(panel.level):
-        axes.axhline(panel.level, color="#6b7580", linewidth=1, linestyle=(0, (4, 3)))
-    if not any(line.curve.steps for line in panel.lines):
-        axes.text(0.5, 0.5, "nothing yet", transform=axes.transAxes, ha="center", va="center", color="#6b7580")
+        axes.axhline(panel.level, color=LEVEL_COLOUR, linewidth=1, linestyle=LEVEL_DASHES)
+    if not panel.begun:
+        axes.set_xticks([])
+        axes.text(0.5, 0.5, "nothing yet", transform=axes.transAxes, ha="center", va="center", color=LEVEL_COLOUR)
+    return titles
+
+
+def _draw_group(axes: Axes, *, lines: Sequence[Line], colour: str, prefix: str) -> dict[str, str]:
+    curves = [thinned(line.curve) for line in lines]
+    width, alpha = (2.0, 1.0) if len(lines) == 1 else (0.9, 0.4)
+    titles: dict[str, str] = {}
+    for number, (line, curve) in enumerate(zip(lines, curves, strict=True)):
+        name = f"{prefix}-{number}"
+        # A single point has no length: without a marker it would not show.
+        marker = "o" if len(curve.steps) == 1 else ""
+        axes.plot(
+            curve.steps, curve.values, color=colour, linewidth=width, alpha=alpha, marker=marker, markersize=4, gid=name
+        )
+        titles[name] = f"{line.name}: {curve.values[-1]:.4g} at step {curve.steps[-1]}" if curve.steps else line.name
+    if len(lines) > 1:
+        whole = [curve for line, curve in zip(lines, curves, strict=True) if line.whole]
+        mean = mean_curve(whole or curves)
+        axes.plot(mean.steps, mean.values, color=colour, linewidth=2.2)
     return titles
 
 
@@ -177,7 +186,7 @@ def _legend(figure: Figure, *, panels: Sequence[Sequence[Panel]], labels: Mappin
     handles = [mpl.lines.Line2D([], [], color=_colour(group), linewidth=2.2) for group in groups]
     texts = [labels.get(group, group) for group in groups]
     if any(math.isfinite(panel.level) for panel in everything):
-        handles.append(mpl.lines.Line2D([], [], color="#6b7580", linewidth=1, linestyle=(0, (4, 3))))
+        handles.append(mpl.lines.Line2D([], [], color=LEVEL_COLOUR, linewidth=1, linestyle=LEVEL_DASHES))
         texts.append("constant predictor, test")
     figure.legend(
         handles,

@@ -50,8 +50,10 @@ def remember(report_dir: Path, *, inputs: dict[str, list[int]], outputs: list[st
 
 
 def _inputs(suite_dir: Path) -> Iterator[Path]:
-    yield suite_dir / "sweep.json"
     sweep = read_json(suite_dir / "sweep.json")
-    for key in sweep["keys"] if sweep else ():
+    if sweep is None:
+        return
+    yield suite_dir / "sweep.json"
+    for key in sweep["keys"]:
         for pattern in _PATTERNS:
             yield from (suite_dir / key).glob(pattern)

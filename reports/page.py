@@ -1,5 +1,6 @@
 """Put together what the HTML page shows, and fill the template; the page needs no other file and no network."""
 
+import math
 import shlex
 import time
 from collections import Counter
@@ -16,7 +17,7 @@ from reports.pictures import Gallery, pretraining_gallery, transfer_gallery
 from reports.render import caption, row_label
 from reports.results import Run, SuiteResults, inputs_order, join_inputs, metric_of
 from reports.spool import Curve
-from reports.status import State
+from reports.status import State, Status
 from reports.tables import Table, footnotes
 
 HTML = Path(__file__).parent / "html"
@@ -55,6 +56,14 @@ class Block:
     folded: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Runs that share a status, message included: twelve runs with one broken file are one thing to repair."""
+
+    status: Status
+    runs: tuple[Run, ...]
+
+
 def render_page(
     results: SuiteResults, *, answers: Sequence[Answer], sections: Sequence[TaskSection], now: float
 ) -> str:
@@ -73,6 +82,7 @@ def render_page(
         "include_text": lambda name: (HTML / name).read_text("utf-8"),
     }
     transfer = [section for section in sections if not _is_pretraining(results, section.task)]
+    runs = sorted(results.runs, key=lambda run: _STATE_ORDER.index(run.status.state))
     return environment.get_template("page.html.j2").render(
         results=results,
         title=f"{results.suite}: results on {words.dataset_label(results.dataset)}",
@@ -88,7 +98,8 @@ def render_page(
         pretraining_curves={run.key: _pretraining_curves(run) for run in results.runs if run.pretraining},
         galleries={section.task: gallery for section in transfer if (gallery := _gallery(results, section.task))},
         pretraining_galleries={run.key: pretraining_gallery(run) for run in results.runs if run.pretraining},
-        runs=sorted(results.runs, key=lambda run: _STATE_ORDER.index(run.status.state)),
+        runs=runs,
+        failures=tuple(_failures(runs)),
         run_href=_run_href,
         log_href=_log_href,
         max_points=MAX_POINTS,
@@ -102,12 +113,21 @@ def _is_pretraining(results: SuiteResults, task: str) -> bool:
 
 
 def _command(command: str | Sequence[str]) -> str:
-    return command if isinstance(command, str) else shlex.join(command)
+    if isinstance(command, str):
+        return command
+    # The driver records its arguments alone: it may have been started under either of its two names.
+    program = ["python", "experiments/sweep.py"] if command[:1] and command[0].startswith("-") else []
+    return shlex.join([*program, *command])
 
 
 def _states(runs: Sequence[Run]) -> dict[State, int]:
     counts = Counter(run.status.state for run in runs)
     return {state: counts[state] for state in reversed(_STATE_ORDER) if counts[state]}
+
+
+def _failures(runs: Sequence[Run]) -> Iterator[Failure]:
+    for status in dict.fromkeys(run.status for run in runs if run.status.advice):
+        yield Failure(status=status, runs=tuple(run for run in runs if run.status == status))
 
 
 def _blocks(answers: Sequence[Answer]) -> Iterator[Block]:
@@ -178,12 +198,14 @@ def _pretraining_curves(run: Run) -> str:
                 for split, words_of in (("train", "training"), ("val", "validation"))
                 if f"{split}/{name}" in run.record.curves
             ),
-            level=constant.get(name) or float("nan"),
+            level=constant.get(name) or math.nan,
         )
         for name in names
     ]
     labels = {"train": "training", "val": "validation"}
-    return draw([panels[start : start + 4] for start in range(0, len(panels), 4)], labels=labels, shared_axis="none")
+    num_columns = math.ceil(len(panels) / math.ceil(len(panels) / 4))
+    rows = [panels[start : start + num_columns] for start in range(0, len(panels), num_columns)]
+    return draw(rows, labels=labels, shared_axis="none")
 
 
 def _gallery(results: SuiteResults, task: str) -> Gallery | None:

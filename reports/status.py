@@ -101,9 +101,9 @@ def with_dependencies(own: Mapping[str, Status], *, depends_on: Mapping[str, tup
     while changed:
         changed = False
         for key, status in found.items():
-            culprit = next((need for need in depends_on[key] if _will_not_finish(found.get(need))), None)
+            culprit = next((need for need in depends_on[key] if need in found and _hopeless(found[need])), None)
             if status.state == "queued" and culprit is not None:
-                message = f"needs {culprit}, which is {_text(found.get(culprit))}"
+                message = f"needs {culprit} ({found[culprit].text})"
                 found[key] = Status(state="blocked", message=message)
                 changed = True
     return found
@@ -133,9 +133,5 @@ def _ended(ending: Mapping[str, Any]) -> Status:
     return Status(state="failed", kind=kind, message=message)
 
 
-def _will_not_finish(status: Status | None) -> bool:
-    return status is not None and status.state in ("failed", "diverged", "blocked")
-
-
-def _text(status: Status | None) -> str:
-    return status.text if status else "missing"
+def _hopeless(status: Status) -> bool:
+    return status.state in ("failed", "diverged", "blocked")

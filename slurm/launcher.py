@@ -3,6 +3,7 @@
 import difflib
 import functools
 import shutil
+import subprocess
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -56,13 +57,13 @@ class Launcher(Protocol):
 
 
 def choose(name: str = "auto", *, cluster: Cluster | None = None) -> Launcher:
-    """Return the launcher of that name; `auto` is Slurm where there is an sbatch, else local."""
+    """Return the launcher of that name; `auto` is Slurm where there is an sbatch that knows a cluster, else local."""
     if name not in LAUNCHERS:
         nearest = difflib.get_close_matches(name, LAUNCHERS, n=1)
         guess = f"did you mean {nearest[0]!r}? " if nearest else ""
         raise ValueError(f"no executor is called {name!r}; {guess}known: {', '.join(LAUNCHERS)}")
     if name == "auto":
-        name = "slurm" if shutil.which("sbatch") else "local"
+        name = "slurm" if _knows_a_cluster() else "local"
     if name == "slurm":
         if shutil.which("sbatch") is None:
             raise ValueError(
@@ -78,6 +79,24 @@ def choose(name: str = "auto", *, cluster: Cluster | None = None) -> Launcher:
     from slurm.inline import InlineLauncher
 
     return InlineLauncher()
+
+
+def _knows_a_cluster() -> bool:
+    """Say whether Slurm's commands are here and configured; a cluster that only does not answer now still counts.
+
+    Packages bring sbatch to laptops and containers that belong to no cluster.
+    """
+    if shutil.which("sbatch") is None:
+        return False
+    try:
+        asked = subprocess.run(
+            ["sinfo", "--noheader", "--format=%P"], capture_output=True, text=True, timeout=10, check=False
+        )
+    except FileNotFoundError:
+        return False
+    except subprocess.TimeoutExpired:
+        return True
+    return "Could not establish a configuration source" not in asked.stderr
 
 
 def observe(jobs: Iterable[Job], *, launcher: Launcher) -> Mapping[str, JobState]:

@@ -112,7 +112,9 @@ def test_feature_maps_for_decode_heads() -> None:
     encoded = model.forward_layers(inputs)
     row, column = 1, 2
     place = row * 4 + column
-    expected = torch.cat([encoded.tokens_of("depth", layer=0)[:, place], encoded.tokens_of("rgb", layer=0)[:, place]], 1)
+    expected = torch.cat(
+        [encoded.tokens_of("depth", layer=0)[:, place], encoded.tokens_of("rgb", layer=0)[:, place]], 1
+    )
     torch.testing.assert_close(maps[0][:, :, row, column], expected)
 
 
@@ -137,6 +139,20 @@ def test_visible_tokens_are_those_of_the_whole_input() -> None:
     kept = torch.stack([tokens[sample, masking.ids_keep[sample]] for sample in range(2)])
     expected = model.encoder(torch.cat([kept, model.global_tokens.expand(2, -1, -1)], dim=1))
     torch.testing.assert_close(model.forward_visible(inputs, masking=masking), expected)
+
+
+def test_compiled_graphs_choose_no_rows_and_keep_no_positions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiling takes longer than all other tests together; here only the branches taken then are checked."""
+    model, inputs = tiny().eval(), some_inputs(height=32, width=48)
+    hidden = {name: torch.rand(2, 6) < 0.5 for name in MODALITIES}
+    adapters = model.input_adapters
+    eager = {name: adapters[name].forward_visible(inputs[name], hidden=hidden[name]) for name in MODALITIES}
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    for name, tokens in eager.items():
+        compiled = adapters[name].forward_visible(inputs[name], hidden=hidden[name])
+        torch.testing.assert_close(compiled[~hidden[name]], tokens[~hidden[name]])
+        assert compiled[hidden[name]].all(dim=-1).any()
+        assert adapters[name].positions(Grid(2, 3)) is not adapters[name].positions(Grid(2, 3))
 
 
 def test_unlabelled_pixels_embed_as_zeros() -> None:

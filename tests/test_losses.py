@@ -1,5 +1,8 @@
 """Losses against the reference's way of computing them (on maps) and against plain numpy; no NaN, no infinity."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +12,7 @@ from torch.nn import functional as F  # noqa: N812
 from multimae.layers import Grid, fold_patches, unfold_patches
 from multimae.losses import (
     IGNORE_LABEL,
+    SampleLosses,
     berhu,
     masked_l1,
     masked_mse,
@@ -44,7 +48,7 @@ def test_unfold_and_fold_are_inverse_and_row_by_row() -> None:
 
 
 @pytest.mark.parametrize(("loss", "power"), [(patch_mse, 2), (patch_l1, 1)])
-def test_patch_losses_of_numbers_equal_those_on_maps(loss: type, power: int) -> None:
+def test_patch_losses_of_numbers_equal_those_on_maps(loss: Callable[..., SampleLosses], power: int) -> None:
     torch.manual_seed(0)
     prediction, target = torch.randn(2, 4, 3, 12, 20)
     expected = on_maps((prediction - target).abs().pow(power).mean(dim=1), some_mask())
@@ -82,7 +86,7 @@ def test_patch_cross_entropy_leaves_unlabelled_pixels_out() -> None:
 
 
 @pytest.mark.parametrize("loss", [patch_mse, patch_l1])
-def test_nothing_hidden_gives_zero_loss_and_zero_gradients(loss: type) -> None:
+def test_nothing_hidden_gives_zero_loss_and_zero_gradients(loss: Callable[..., Any]) -> None:
     prediction = torch.randn(2, 3, 4, requires_grad=True)
     value = loss(prediction, target=torch.randn(2, 3, 4), mask=torch.zeros(2, 3, dtype=torch.bool)).mean()
     value.backward()
@@ -122,7 +126,7 @@ def test_map_losses_against_numpy() -> None:
 
 
 @pytest.mark.parametrize("loss", [berhu, masked_l1, masked_mse])
-def test_invalid_pixels_count_for_nothing(loss: type) -> None:
+def test_invalid_pixels_count_for_nothing(loss: Callable[..., Any]) -> None:
     prediction, target, valid = depth_maps()
     expected = loss(prediction, target=target, valid=valid)
     prediction = prediction.requires_grad_()
@@ -135,7 +139,7 @@ def test_invalid_pixels_count_for_nothing(loss: type) -> None:
 
 
 @pytest.mark.parametrize("loss", [berhu, masked_l1, masked_mse])
-def test_no_valid_pixel_gives_zero(loss: type) -> None:
+def test_no_valid_pixel_gives_zero(loss: Callable[..., Any]) -> None:
     prediction, target, valid = depth_maps()
     assert loss(prediction, target=target, valid=torch.zeros_like(valid)) == 0
 

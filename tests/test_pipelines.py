@@ -24,12 +24,12 @@ from multimae.registry import TRANSFORMS
 from tests import tiny_dataset
 
 ALL = ("rgb", "depth", "semseg", "normal")
-AUGMENTATIONS = {
+AUGMENTATIONS: dict[type, dict[str, Any]] = {
     PretrainingAugmentation: {},
     SemsegAugmentation: {"jitter_prob": 0.0},
     DepthAugmentation: {"jitter_prob": 0.0, "grey_prob": 0.0},
 }
-EVALUATIONS = {
+EVALUATIONS: dict[type, dict[str, Any]] = {
     PretrainingEvaluation: {},
     SemsegEvaluation: {"protocol": "paper"},
     DepthEvaluation: {"protocol": "standard"},
@@ -39,20 +39,19 @@ EVALUATIONS = {
 def make_sample(**changes: np.ndarray) -> Sample:
     arrays = {**tiny_dataset.maps(), **changes}
     planes = {name: array[None] if array.ndim == 2 else array.transpose(2, 0, 1) for name, array in arrays.items()}
-    return Sample(
-        name="0001", spec=SPEC, maps={name: torch.from_numpy(plane.copy()) for name, plane in planes.items()}
-    )
+    return Sample(name="0001", spec=SPEC, maps={name: torch.from_numpy(plane.copy()) for name, plane in planes.items()})
 
 
 def moved_maps(pipeline: Any, sample: Sample) -> tuple[Maps, tuple[int, int]]:
     """Return the maps as they are just before they are encoded, and the size of what is not padding."""
+    seen: dict[str, Any] = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Pipeline, "example", lambda self, sample, maps, *, targets, content: (maps, content))
-        maps, (height, width) = pipeline(sample)
-    return {name: map_.as_subclass(torch.Tensor) for name, map_ in maps.items()}, (height, width)
+        patch.setattr(Pipeline, "example", lambda self, sample, maps, **told: seen.update(told, maps=maps) or {})
+        pipeline(sample)
+    return {name: map_.as_subclass(torch.Tensor) for name, map_ in seen["maps"].items()}, seen["content"]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(seed=st.integers(0, 2**31), size=st.sampled_from([24, 32, 48]))
 @pytest.mark.parametrize("kind", [*AUGMENTATIONS, *EVALUATIONS])
 def test_modalities_stay_aligned(kind: type, seed: int, size: int) -> None:
@@ -99,9 +98,9 @@ def test_colours_change_rgb_only(kind: type) -> None:
         maps, (height, width) = moved_maps(kind(inputs=ALL, size=32, jitter_prob=1.0, **greyed), sample)
         colours.add(tuple(maps["rgb"][:, height // 2, width // 2].tolist()))
         for name in ("depth", "semseg", "mask_valid", "normal"):
-            stored = sample.maps[name].float()
-            allowed = torch.cat([stored.unique(), torch.zeros(1), 255 - stored.unique()])
-            assert torch.isin(maps[name].float(), allowed).all()
+            stored = np.unique(sample.maps[name].numpy())
+            allowed = [*stored, 0, *(255 - stored.astype(int))]
+            assert np.isin(maps[name].numpy(), allowed).all()
     assert len(colours) > 4
     assert (200, 100, 50) not in colours
 
@@ -169,14 +168,19 @@ def test_depth_without_mask_is_valid_where_measured() -> None:
 
 def test_pretraining_has_no_targets_and_any_inputs() -> None:
     for inputs in (("depth",), ("semseg", "rgb")):
-        for pipeline in (PretrainingAugmentation(inputs=inputs, size=32), PretrainingEvaluation(inputs=inputs, size=32)):
+        for pipeline in (
+            PretrainingAugmentation(inputs=inputs, size=32),
+            PretrainingEvaluation(inputs=inputs, size=32),
+        ):
             example = pipeline(make_sample())
             assert tuple(example["inputs"]) == inputs
             assert example["targets"] == {}
 
 
 def test_pretraining_boxes_have_the_papers_share() -> None:
-    pipeline = PretrainingAugmentation(inputs=("semseg",), size=48, scale=(0.25, 0.25), ratio=(1.0, 1.0), hflip_prob=0)
+    pipeline = PretrainingAugmentation(
+        inputs=("semseg",), size=48, scale=(0.25, 0.25), ratio=(1.0, 1.0), hflip_prob=0.0
+    )
     labels = moved_maps(pipeline, make_sample(semseg=np.arange(48 * 64).reshape(48, 64) // 64))[0]["semseg"]
     # A quarter of 48 x 64 pixels as a square has sides of sqrt(768) = 27.7 pixels, hence spans 28 rows.
     assert int(labels.max() - labels.min()) + 1 == 28

@@ -142,6 +142,14 @@ def test_normals_are_a_modality_like_any_other() -> None:
     assert list(losses) == ["loss_normal"]
 
 
+def test_a_step_never_asks_the_device_for_a_value() -> None:
+    """Run on the meta device, which has no values: whatever would make the host wait raises there."""
+    with torch.device("meta"):
+        losses = tiny().loss(some_inputs())
+        total(losses).backward()
+    assert [loss.shape for loss in losses.values()] == [()] * len(OUTPUTS)
+
+
 def test_predict_repeats_with_a_seeded_generator() -> None:
     model, inputs = tiny().eval(), some_inputs()
     first, second, third = (
@@ -159,18 +167,22 @@ def test_trains_in_bfloat16() -> None:
     assert all(loss.dtype == torch.float32 and loss.isfinite() for loss in losses.values())
 
 
-def test_learns_one_batch() -> None:
+def test_learns_what_is_the_same_everywhere() -> None:
     torch.manual_seed(0)
-    model, inputs = tiny(), some_inputs()
+    model = tiny()
+    inputs = {
+        name: torch.full_like(maps, value)
+        for (name, maps), value in zip(some_inputs().items(), (1, -1, 3), strict=True)
+    }
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     values = []
-    for _ in range(40):
+    for _ in range(20):
         loss = total(model(inputs, mode="loss"))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        values.append(float(loss))
-    assert sum(values[-5:]) < 0.9 * sum(values[:5])
+        values.append(loss.item())
+    assert values[-1] < 0.3 * values[0]
 
 
 def test_initial_weights_of_the_decoders() -> None:

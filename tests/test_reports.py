@@ -1,16 +1,13 @@
 """The report as a whole, made from invented run directories in every state a run can be in."""
 
 import csv
-import json
-import math
 import re
+import resource
 import shutil
 import subprocess
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import sys
 from pathlib import Path
-from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -19,165 +16,10 @@ from PIL import Image
 from scipy import stats
 
 from reports.make import is_fresh, main, make_report
+from tests.fake_suite import NOW, PRETRAINING, FakeSuite
 
-NOW = time.time()
-PRETRAINING = "nyuv2-pretrain-scratch-rgb+depth+semseg-s0-0a1b2c3d"
+ROOT = Path(__file__).parents[1]
 INPUTS = {"nyuv2-semseg": ("rgb", "depth", "rgb+depth"), "nyuv2-depth": ("rgb",)}
-PRIMARY = {"nyuv2-semseg": "miou", "nyuv2-depth": "delta1", "nyuv2-pretrain": "loss_depth"}
-LEVELS = {
-    "miou": 18.0, "macc": 29.0, "aacc": 52.0, "delta1": 47.0, "delta2": 78.0, "delta3": 92.0, "rel": 0.31, "rmse": 0.92,
-    "log10": 0.12,
-}  # fmt: skip
-GAIN = {"rgb": 0.17, "depth": 0.02, "rgb+depth": 0.21}
-METRICS = {
-    "nyuv2-semseg": ("miou", "macc", "aacc"),
-    "nyuv2-depth": ("delta1", "delta2", "delta3", "rel", "rmse", "log10"),
-}
-
-
-@dataclass
-class FakeSuite:
-    """Writes run directories as jobs and the driver leave them; `values` remembers what was written."""
-
-    runs_dir: Path
-    suite: str = "nyuv2"
-    keys: list[str] = field(default_factory=list)
-    values: dict[str, float] = field(default_factory=dict)
-
-    def add(self, *, task: str, checkpoint: str, inputs: str, seed: int, state: str = "finished") -> Path:
-        key = PRETRAINING if task == "nyuv2-pretrain" else f"{task}-{checkpoint}-{inputs}-s{seed}-{len(self.keys):08x}"
-        self.keys.append(key)
-        run_dir = self.runs_dir / self.suite / key
-        self.write(run_dir / "run.json", described(key, task=task, checkpoint=checkpoint, inputs=inputs, seed=seed))
-        if state != "queued":
-            self.attempt(run_dir, state=state)
-            self.spool(run_dir, task=task, better=checkpoint == "pretrain", seed=seed, done=state == "finished")
-        if state == "finished":
-            self.result(run_dir, task=task, checkpoint=checkpoint, inputs=inputs, seed=seed)
-        return run_dir
-
-    def attempt(self, run_dir: Path, *, state: str, number: int = 1) -> None:
-        folder = run_dir / "attempts" / str(number)
-        self.write(folder / "job.json", {"attempt": number, "job_id": "7", "executor": "local", "submitted": NOW - 900})
-        self.write(folder / "started.json", {"pid": 1, "host": "node", "time": NOW - 890})
-        (folder / "err.log").write_text("the end\n")
-        messages = {"finished": "", "data": "cannot read depth/all/0007.png: truncated <PNG>", "nan": "the loss is nan"}
-        if state in messages:
-            self.write(folder / "exit.json", {"kind": state, "message": messages[state], "exit_code": 0, "time": NOW})
-
-    def spool(self, run_dir: Path, *, task: str, better: bool, seed: int, done: bool) -> None:
-        random = np.random.default_rng(seed)
-        names = ("loss", "loss_rgb", "loss_depth", "loss_semseg") if task == "nyuv2-pretrain" else ("loss",)
-        last = 400 if done else 150
-        lines: list[dict[str, Any]] = [{"kind": "start", "attempt": 1, "resumed_from_step": 0, "max_steps": 400}]
-        for step in range(2, last + 1, 2):
-            fall = math.exp(-step / (90 if better else 140))
-            values = {f"train/{name}": 0.5 + 2 * fall + float(random.normal(0, 0.06)) for name in names}
-            lines.append({"kind": "metrics", "step": step, "values": values | {"train/lr": 1e-3}})
-        for step in range(50, last + 1, 50):
-            rise = LEVELS.get(PRIMARY[task], 1) * (1 - math.exp(-step / (80 if better else 130)))
-            validated = f"val/{PRIMARY[task]}"
-            lines.append({"kind": "metrics", "step": step, "values": {validated: rise + float(random.normal(0, 0.4))}})
-        lines.append({"kind": "progress", "step": last, "max_steps": 400, "loss": 0.6})
-        path = run_dir / "spool" / "1.jsonl"
-        path.parent.mkdir()
-        stamped = [{"seq": i + 1, "time": NOW - 120 + i / 4, **line} for i, line in enumerate(lines)]
-        path.write_text("".join(json.dumps(line) + "\n" for line in stamped))
-
-    def result(self, run_dir: Path, *, task: str, checkpoint: str, inputs: str, seed: int) -> None:
-        self.write(
-            run_dir / "result.json",
-            {
-                **described(run_dir.name, task=task, checkpoint=checkpoint, inputs=inputs, seed=seed),
-                "dataset": "rooms",
-                "digest8": run_dir.name[-8:],
-                "rows": list(self.rows(run_dir.name, task=task, checkpoint=checkpoint, inputs=inputs, seed=seed)),
-                "baselines": baselines(task),
-                "predictions": pictures(run_dir, task=task, seed=seed),
-                "num_params": 3_000_000,
-                "steps": 400,
-                "seconds": 41.5,
-                "attempts": 1,
-                "environment": {"torch": "2.9.1", "timm": "1.0.22", "multimae": "0.1.0"},
-                "notes": [],
-            },
-        )  # fmt: skip
-
-    def rows(self, key: str, *, task: str, checkpoint: str, inputs: str, seed: int) -> Iterator[dict[str, Any]]:
-        if task == "nyuv2-pretrain":
-            for metric, value in (("loss_depth", 0.31), ("loss_rgb", 0.42), ("loss_semseg", 1.2)):
-                yield {"split": "test", "protocol": "masked", "metric": metric, "value": value, "n": 80}
-            return
-        random = np.random.default_rng(1000 * seed + len(inputs) + 7 * (checkpoint == "pretrain"))
-        for protocol in ("standard", "paper"):
-            for metric in METRICS[task]:
-                direction = -1 if LEVELS[metric] < 1 else 1
-                gain = 1 + direction * (GAIN[inputs] * (checkpoint == "pretrain") + 0.12 * (inputs == "rgb+depth"))
-                value = LEVELS[metric] * gain * (1 + 0.015 * float(random.normal()))
-                self.values[f"{key}/{protocol}/{metric}"] = value
-                yield {"split": "test", "protocol": protocol, "metric": metric, "value": value, "n": 80}
-
-    def finish(self) -> None:
-        sweep = {
-            "schema": 1, "suite": self.suite, "dataset": "rooms", "profile": "cpu", "size": "tiny",
-            "created": NOW - 1000, "num_train": 240, "num_test": 80, "title": "NYUv2, by what a model starts from and sees",
-            "command": ["python", "experiments/sweep.py", "--suite", "nyuv2"], "keys": self.keys,
-        }  # fmt: skip
-        self.write(self.runs_dir / self.suite / "sweep.json", sweep)
-
-    @staticmethod
-    def write(path: Path, value: Any) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(value))
-
-
-def described(key: str, *, task: str, checkpoint: str, inputs: str, seed: int) -> dict[str, Any]:
-    return {
-        "schema": 1, "key": key, "suite": "nyuv2", "task": task, "checkpoint": checkpoint, "inputs": inputs.split("+"),
-        "seed": seed, "size": "tiny", "profile": "cpu", "dataset": {"name": "rooms"},
-        "depends_on": [PRETRAINING] if checkpoint == "pretrain" else [],
-        "primary": {"metric": PRIMARY[task], "protocol": "masked" if task == "nyuv2-pretrain" else "standard"},
-        "digest": {"config": key[-8:] * 2, "code": "c0de" * 4, "data": "da7a" * 4, "checkpoint": "", "environment": "e"},
-    }  # fmt: skip
-
-
-def baselines(task: str) -> list[dict[str, Any]]:
-    if task == "nyuv2-pretrain":
-        levels, protocols = {"loss_depth": 0.8, "loss_rgb": 1.0, "loss_semseg": 2.4}, ["masked"]
-    else:
-        levels, protocols = {metric: 0.4 * LEVELS[metric] for metric in METRICS[task]}, ["standard", "paper"]
-    return [
-        {"split": "test", "protocol": protocol, "metric": metric, "value": value, "n": 80}
-        for protocol in protocols
-        for metric, value in levels.items()
-    ]
-
-
-def pictures(run_dir: Path, *, task: str, seed: int) -> list[dict[str, Any]]:
-    if seed:
-        return []
-    random = np.random.default_rng(len(run_dir.name))
-    kinds = ["rgb", "depth", "target", "prediction"]
-    if task == "nyuv2-pretrain":
-        kinds = ["rgb", "rgb_masked", "rgb_prediction", "depth", "depth_masked", "depth_prediction"]
-    found = []
-    for name in ("0000", "0001", "0002"):
-        images = {kind: f"artifacts/predictions/{name}/{kind}.png" for kind in kinds}
-        for kind, path in images.items():
-            (run_dir / path).parent.mkdir(parents=True, exist_ok=True)
-            draw(kind, task=task, random=random).save(run_dir / path)
-        found.append({"name": name, "images": images})
-    return found
-
-
-def draw(kind: str, *, task: str, random: np.random.Generator) -> Image.Image:
-    rows, columns = np.mgrid[0:120, 0:160]
-    if task == "nyuv2-semseg" and kind in ("target", "prediction"):
-        labels = (rows // 40 + 3 * (columns // 54) + (kind == "prediction") * random.integers(0, 2, (120, 160))) % 9
-        palette = np.random.default_rng(0).integers(40, 230, (9, 3))
-        return Image.fromarray(palette[labels].astype(np.uint8))
-    waves = [np.sin(rows / 17 + phase) * np.cos(columns / 23 + phase) for phase in random.uniform(0, 6, 3)]
-    return Image.fromarray((127 + 110 * np.stack(waves, axis=-1)).clip(0, 255).astype(np.uint8))
 
 
 @pytest.fixture(scope="module")
@@ -199,3 +41,198 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> FakeSuite:
                     suite.add(task=task, checkpoint=checkpoint, inputs=inputs, seed=seed, state=state)
     suite.finish()
     return suite
+
+
+@pytest.fixture(scope="module")
+def page(suite: FakeSuite) -> str:
+    """Return the suite's page as text, made by a process of its own as a user would."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, "-m", "reports.make", "--suite", suite.suite, "--runs-dir", str(suite.runs_dir)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime - before.ru_utime < 8, "a report of 25 runs takes seconds"
+    return Path(done.stdout.strip()).read_text("utf-8")
+
+
+def report_dir(suite: FakeSuite) -> Path:
+    return suite.runs_dir / suite.suite / "report"
+
+
+def test_the_csv_agrees_with_values_computed_by_hand(suite: FakeSuite, page: str) -> None:
+    with (report_dir(suite) / "table.csv").open(encoding="utf-8") as file:
+        rows = [
+            row
+            for row in csv.DictReader(file)
+            if (row["task"], row["checkpoint"], row["inputs"], row["protocol"], row["metric"])
+            == ("nyuv2-semseg", "pretrain", "rgb", "paper", "macc")
+        ]
+    values = [
+        value
+        for key, value in suite.values.items()
+        if key.startswith("nyuv2-semseg-pretrain-rgb-s") and key.endswith("/paper/macc")
+    ]
+    low, high = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
+
+    (row,) = rows
+    assert [float(row[name]) for name in ("mean", "low", "high")] == pytest.approx([np.mean(values), low, high])
+    assert (row["n"], row["planned"], row["diverged"], row["missing"]) == ("3", "3", "0", "")
+
+
+def test_a_missing_number_has_its_reason_in_every_format(suite: FakeSuite, page: str) -> None:
+    for name in ("index.html", "table.md", "table.tex"):
+        text = (report_dir(suite) / name).read_text("utf-8")
+        assert "n = 2 of 3; 1 failed: data" in text
+        assert "n = 2 of 3; 1 running" in text
+        assert "n = 2 of 3; 1 diverged" in text
+
+
+def test_the_parquet_holds_every_value_and_every_run(suite: FakeSuite, page: str) -> None:
+    frame = pd.read_parquet(report_dir(suite) / "results.parquet")
+    measured = frame[frame["checkpoint"] != "constant"].dropna(subset=["metric"])
+    found = {
+        f"{row.run}/{row.protocol}/{row.metric}": row.value
+        for row in measured.itertuples()
+        if not str(row.task).endswith("-pretrain")
+    }
+    assert found == suite.values
+    assert set(frame["run"]) == set(suite.keys)
+    unfinished = frame[frame["metric"].isna()]
+    assert sorted(unfinished["status"]) == ["diverged", "failed: data", "queued", "running"]
+    assert unfinished["value"].isna().all()
+    assert set(frame.loc[frame["metric"] == "rmse", "unit"]) == {"m"}
+    assert not frame.loc[frame["metric"] == "rmse", "higher_is_better"].any()
+
+
+def test_the_page_needs_nothing_but_itself(suite: FakeSuite, page: str) -> None:
+    assert re.findall(r"https?://", page) == []
+    links = re.findall(r'(?:href|src)="([^"]*)"', page)
+    for link in links:
+        assert link.startswith(("data:", "#")) or (report_dir(suite) / unquote(link)).exists(), link
+    assert len(page.encode()) < 1_500_000
+
+
+def test_the_page_says_rooms_and_lists_failures_first(page: str) -> None:
+    assert page.count("never to be compared with published numbers") >= 3
+    runs = page[page.index('<section id="runs">') :]
+    assert re.findall(r'chip (\w+)"', runs)[:6] == ["failed", "diverged"] * 2 + ["running", "queued"]
+    assert "truncated &lt;PNG&gt;" in runs
+    assert "Repair or replace the file" in runs
+
+
+def test_answers_are_in_words(page: str) -> None:
+    assert "pre-training helps (p = " in page
+    assert "one pair of seeds: no interval, so no answer" in page
+    assert "1 pair left out because a training diverged" in page
+
+
+def test_latex_is_balanced_and_escaped(suite: FakeSuite, page: str) -> None:
+    text = (report_dir(suite) / "table.tex").read_text("utf-8")
+    assert text.isascii()
+    body = re.sub(r"\\[&%$#_{}]", "", "\n".join(line for line in text.splitlines() if not line.startswith("%")))
+    assert body.count("{") == body.count("}")
+    assert body.count("$") % 2 == 0
+    assert not re.search(r"[_#%]", body)
+    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 5
+    for tabular in re.findall(r"\\begin\{tabular\}\{(\w+)\}(.*?)\\end\{tabular\}", text, flags=re.DOTALL):
+        columns, lines = tabular
+        body_lines = lines[lines.index(r"\midrule") :].splitlines()
+        assert {line.count(" & ") + 1 for line in body_lines if line.endswith(r"\\")} == {len(columns)}
+
+
+def test_a_sweep_that_has_only_begun_can_be_reported(tmp_path: Path) -> None:
+    suite = FakeSuite(runs_dir=tmp_path)
+    suite.add(task="nyuv2-pretrain", checkpoint="scratch", inputs="rgb+depth+semseg", seed=0, state="data")
+    suite.add(task="nyuv2-semseg", checkpoint="pretrain", inputs="rgb", seed=0, state="queued")
+    suite.add(task="nyuv2-semseg", checkpoint="scratch", inputs="rgb", seed=0, state="running")
+    suite.keys.append("nyuv2-depth-scratch-rgb-s0-0badcafe")  # planned, its directory not made yet
+    suite.finish()
+    report = make_report(tmp_path, "nyuv2")
+    page = report.html.read_text("utf-8")
+    assert "No answer yet in 1 of 1 setting." in page
+    assert f"needs {PRETRAINING} (failed: data)" in page
+    assert "| pre-trained | blocked |" in report.markdown.read_text("utf-8")
+    assert "nyuv2-depth-scratch-rgb-s0-0badcafe" in page
+
+
+def test_one_seed_gets_no_interval_no_bold_and_no_answer(tmp_path: Path) -> None:
+    suite = FakeSuite(runs_dir=tmp_path)
+    for checkpoint in ("pretrain", "scratch"):
+        suite.add(task="nyuv2-semseg", checkpoint=checkpoint, inputs="rgb", seed=0)
+    suite.finish()
+    report = make_report(tmp_path, "nyuv2")
+    markdown = report.markdown.read_text("utf-8")
+    assert "**" not in markdown
+    assert "±" not in markdown.replace("mean ± half-width", "")
+    assert "nothing is bold: a test needs" in markdown
+    assert "one pair of seeds: no interval, so no answer" in report.html.read_text("utf-8")
+
+
+def test_a_report_is_fresh_until_something_changes(tmp_path: Path) -> None:
+    suite = FakeSuite(runs_dir=tmp_path)
+    run_dir = suite.add(task="nyuv2-semseg", checkpoint="scratch", inputs="rgb", seed=0)
+    suite.finish()
+    assert not is_fresh(tmp_path, "nyuv2")
+    report = make_report(tmp_path, "nyuv2")
+    assert is_fresh(tmp_path, "nyuv2")
+
+    (run_dir / "checkpoints").mkdir()
+    assert is_fresh(tmp_path, "nyuv2"), "a checkpoint is no part of a report"
+    with (run_dir / "spool" / "1.jsonl").open("a") as file:
+        file.write("\n")
+    assert not is_fresh(tmp_path, "nyuv2")
+    make_report(tmp_path, "nyuv2")
+    report.latex.unlink()
+    assert not is_fresh(tmp_path, "nyuv2")
+
+
+def test_a_report_of_running_jobs_goes_stale_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    suite = FakeSuite(runs_dir=tmp_path)
+    suite.add(task="nyuv2-semseg", checkpoint="scratch", inputs="rgb", seed=0, state="running")
+    suite.finish()
+    make_report(tmp_path, "nyuv2")
+    assert is_fresh(tmp_path, "nyuv2")
+    monkeypatch.setattr("reports.freshness.time.time", lambda: NOW + 3600)
+    assert not is_fresh(tmp_path, "nyuv2")
+
+
+def test_freshness_is_cheap() -> None:
+    code = "import sys, reports.make; print({'pandas', 'matplotlib', 'scipy', 'numpy', 'torch'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "set()"
+
+
+def test_an_unknown_suite_names_the_nearest(suite: FakeSuite, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--suite", "nyuv3", "--runs-dir", str(suite.runs_dir)]) == 2
+    assert "did you mean nyuv2?" in capsys.readouterr().err
+
+
+def test_two_runs_of_one_setting_and_seed_are_refused(tmp_path: Path) -> None:
+    suite = FakeSuite(runs_dir=tmp_path)
+    for _ in range(2):
+        suite.add(task="nyuv2-semseg", checkpoint="scratch", inputs="rgb", seed=0)
+    suite.finish()
+    with pytest.raises(ValueError, match="a suite of its own"):
+        make_report(tmp_path, "nyuv2")
+
+
+def test_the_page_opens_in_a_real_browser(suite: FakeSuite, page: str, tmp_path: Path) -> None:
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium on this machine")
+    screenshot = tmp_path / "page.png"
+    flags = (
+        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+        "--disable-component-update --disable-sync --hide-scrollbars --enable-logging=stderr --window-size=1200,3000"
+    )
+    done = subprocess.run(
+        [browser, *flags.split(), f"--user-data-dir={tmp_path / 'profile'}", f"--screenshot={screenshot}",
+         (report_dir(suite) / "index.html").as_uri()],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert "CONSOLE" not in done.stderr
+    with Image.open(screenshot) as opened:
+        pixels = np.asarray(opened.convert("L"))
+    assert pixels.shape == (3000, 1200)
+    inked = (pixels < 200).mean(axis=1)
+    assert (inked[:1000] > 0.002).sum() > 200, "the top of the page shows text"
+    assert (inked[2000:] > 0.002).sum() > 200, "and so does what follows"

@@ -149,6 +149,14 @@ def test_choosing_a_launcher(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     with pytest.raises(ValueError, match="did you mean 'slurm'"):
         choose("slrum")
     for program in ("sbatch", "srun"):
-        (tmp_path / program).write_text("")
-        (tmp_path / program).chmod(0o755)
+        script(tmp_path / program, "exit 0")
+    assert choose("auto").name == "local"
+    script(tmp_path / "sinfo", 'echo "sinfo: fatal: Could not establish a configuration source" >&2; exit 1')
+    assert choose("auto").name == "local"
+    script(tmp_path / "sinfo", 'echo "slurm_load_partitions: Unable to contact slurm controller" >&2; exit 1')
     assert choose("auto").name == "slurm"
+
+
+def script(path: Path, text: str) -> None:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)

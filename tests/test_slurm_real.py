@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,7 +34,7 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def real_cluster() -> Iterator[None]:
     # Not in pytest's folder: the path of a unix socket has 108 bytes.
     folder = tempfile.mkdtemp(prefix="slurm-test-", dir="/tmp")
@@ -46,6 +47,7 @@ def real_cluster() -> Iterator[None]:
             yield
     finally:
         subprocess.run([SCRIPTS / "slurm-down.sh", folder, "--purge"], check=False, stdout=subprocess.DEVNULL)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

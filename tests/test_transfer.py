@@ -26,7 +26,9 @@ HEADS = {
 }
 
 
-def tiny(head: dict[str, Any], *, num_outputs: int = 5, loss: Any = "cross_entropy", **changes: Any) -> MultiMAETransfer:
+def tiny(
+    head: dict[str, Any], *, num_outputs: int = 5, loss: Any = "cross_entropy", **changes: Any
+) -> MultiMAETransfer:
     return MultiMAETransfer(backbone=BACKBONE, head={**head, "num_outputs": num_outputs}, loss=loss, **changes)
 
 
@@ -37,7 +39,7 @@ def some_inputs(*, height: int = 64, width: int = 64, batch: int = 2) -> dict[st
 def some_targets(*, height: int = 64, width: int = 64, batch: int = 2) -> dict[str, Tensor]:
     return {
         "semseg": torch.randint(0, 5, (batch, height, width)),
-        "depth": torch.randn(batch, 1, height, width),
+        "depth": torch.linspace(0, 2, width).expand(batch, 1, height, -1),
         "mask_valid": torch.rand(batch, 1, height, width) < 0.8,
     }
 
@@ -62,7 +64,9 @@ def test_every_trained_parameter_gets_a_gradient(head: dict[str, Any]) -> None:
 
 
 def test_the_unit_of_dpt_that_never_runs_is_kept_but_not_trained() -> None:
-    frozen = {name for name, parameter in tiny(HEADS["dpt_semseg"]).head.named_parameters() if not parameter.requires_grad}
+    frozen = {
+        name for name, parameter in tiny(HEADS["dpt_semseg"]).head.named_parameters() if not parameter.requires_grad
+    }
     prefix = "scratch.refinenet4.resConfUnit1."
     assert frozen == {f"{prefix}{conv}.{kind}" for conv in ("conv1", "conv2") for kind in ("weight", "bias")}
 
@@ -85,8 +89,18 @@ def test_learns_one_batch(loss: str, num_outputs: int) -> None:
         optimizer.zero_grad()
         step.backward()
         optimizer.step()
-        values.append(float(step))
-    assert values[-1] < 0.95 * values[0]
+        values.append(step.item())
+    assert values[-1] < 0.9 * values[0]
+
+
+@pytest.mark.parametrize(("loss", "num_outputs"), [("cross_entropy", 5), ("berhu", 1), ("l1", 1)])
+def test_a_step_never_asks_the_device_for_a_value(loss: str, num_outputs: int) -> None:
+    """Run on the meta device, which has no values: whatever would make the host wait raises there."""
+    with torch.device("meta"):
+        model = tiny(CONVNEXT, num_outputs=num_outputs, loss=loss)
+        step = model(some_inputs(), targets=some_targets(), mode="loss")["loss"]
+        step.backward()
+    assert step.shape == ()
 
 
 def test_predictions_are_float32_under_autocast() -> None:
@@ -94,17 +108,6 @@ def test_predictions_are_float32_under_autocast() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert model(some_inputs())[0].dtype == torch.bfloat16
         assert model(some_inputs(), mode="predict")[0].dtype == torch.float32
-
-
-def test_an_openmmlab_loss_can_be_used() -> None:
-    model = tiny(CONVNEXT, loss={"type": "mmseg.CrossEntropyLoss", "avg_non_ignore": True})
-    named = tiny(CONVNEXT)
-    named.load_state_dict(model.state_dict())
-    inputs, targets = some_inputs(), some_targets()
-    targets["semseg"][:, :20] = 255
-    torch.testing.assert_close(
-        model(inputs, targets=targets, mode="loss")["loss"], named(inputs, targets=targets, mode="loss")["loss"]
-    )
 
 
 def test_builds_from_any_openmmlab_config() -> None:

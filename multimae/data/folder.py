@@ -27,6 +27,7 @@ class MultiModalFolder(Dataset[Example]):
     `dataset` names the data set's facts (`multimae.data.spec`). `val` is the share `val_ratio` held out of `train`.
     `mask_valid` is read along with depth where it exists. `store_size` shrinks the shorter side at load: with
     `cache="memory"`, which keeps decoded maps after their first use, an epoch costs neither decoding nor large resizes.
+    Each worker process has a cache of its own, which lives as long as it does: use `persistent_workers`.
     Evaluation at original resolution needs `store_size=None`. `limit` keeps that many samples, spread over the names.
     """
 

@@ -1,30 +1,98 @@
 """Rooms: the data set that ships with the package, indoor scenes rendered with exact depth, normals and labels."""
 
+import hashlib
+import shutil
+import tarfile
+import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 
-
-
-ARCHIVE = Path(__file__).with_name("rooms.tar.xz")
+from multimae.data.spec import DatasetSpec, distinct_palette
 
 CLASSES = (
-    "wall",
-    "floor",
-    "cabinet",
-    "bed",
-    "chair",
-    "sofa",
-    "table",
-    "door",
-    "window",
-    "bookshelf",
-    "picture",
-    "curtain",
-    "pillow",
-    "floor mat",
-    "ceiling",
-    "books",
-    "television",
-    "box",
-    "lamp",
-    "otherprop",
+    "wall", "floor", "cabinet", "bed", "chair", "sofa", "table", "door", "window", "bookshelf",
+    "picture", "curtain", "pillow", "floor mat", "ceiling", "books", "television", "box", "lamp", "otherprop",
+)  # fmt: skip
+
+HOW_TO_GET = """\
+Rooms ships with the package: leave --data-root out, or render more of it with
+  pip install multimae[rooms]
+  multimae data prepare rooms --train 2000 --size 320x240 --out DIR"""
+
+SPEC = DatasetSpec(
+    name="rooms",
+    title="Rooms (rendered)",
+    classes=CLASSES,
+    palette=distinct_palette(len(CLASSES)),
+    # Of all pixels of the shipped training frames, as rooms_pack prints them.
+    depth_mean_mm=0.0,
+    depth_std_mm=1.0,
+    max_depth_m=8.0,
+    modalities=("rgb", "depth", "semseg", "normal"),
+    licence="CC0-1.0; rendered by this project from shapes and textures of its own",
+    how_to_get=HOW_TO_GET,
 )
+
+ARCHIVE = Path(__file__).with_name("rooms.tar.xz")
+ARCHIVE_SHA256 = "0"
+ARCHIVE_FRAMES = {"train": 240, "test": 80}
+FOLDERS = ("rgb", "depth", "semseg", "mask_valid", "normal")
+STALE_AFTER_S = 3600.0
+
+
+def unpack(cache_dir: Path) -> Path:
+    """Return the folder that holds the shipped train/ and test/; unpack them there the first time.
+
+    The folder carries the archive's digest in its name and appears by a rename once it is whole, so that a process
+    killed in between, or another doing the same, does no harm.
+    """
+    root = cache_dir / f"rooms-{ARCHIVE_SHA256[:12]}"
+    if _whole(root):
+        return root
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    _remove_stale(cache_dir)
+    workplace = Path(tempfile.mkdtemp(prefix=".rooms-", dir=cache_dir))
+    try:
+        fresh = workplace / "fresh"
+        _extract(fresh)
+        if not _whole(root):
+            with suppress(FileNotFoundError):
+                root.rename(workplace / "broken")
+            with suppress(OSError):  # another process was faster
+                fresh.rename(root)
+    finally:
+        shutil.rmtree(workplace, ignore_errors=True)
+    if not _whole(root):
+        raise OSError(f"{root} is not whole after unpacking {ARCHIVE}; remove it and try again")
+    return root
+
+
+def _whole(root: Path) -> bool:
+    """Say whether every folder holds as many files as the archive does."""
+    try:
+        return (root / "classes.json").is_file() and all(
+            sum(1 for _ in (root / split / folder / "all").iterdir()) == frames
+            for split, frames in ARCHIVE_FRAMES.items()
+            for folder in FOLDERS
+        )
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _extract(target: Path) -> None:
+    if not ARCHIVE.is_file():
+        raise FileNotFoundError(f"{ARCHIVE} is missing from the installed package; install multimae again")
+    found = hashlib.sha256(ARCHIVE.read_bytes()).hexdigest()
+    if found != ARCHIVE_SHA256:
+        raise OSError(f"{ARCHIVE} has SHA-256 {found}, wanted {ARCHIVE_SHA256}; install multimae again")
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(target, filter="data")
+
+
+def _remove_stale(cache_dir: Path) -> None:
+    """Remove what unpacking processes left behind that were killed long ago."""
+    for leftover in cache_dir.glob(".rooms-*"):
+        with suppress(FileNotFoundError):
+            if time.time() - leftover.stat().st_mtime > STALE_AFTER_S:
+                shutil.rmtree(leftover, ignore_errors=True)

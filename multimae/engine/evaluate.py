@@ -1,18 +1,23 @@
 """Score a model on a split under one protocol, beside what a constant predictor would score there."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from mmengine.evaluator import Evaluator
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from torch import nn
 
+from multimae.data.folder import MultiModalFolder
 from multimae.engine.reconstruction import score_reconstruction
 from multimae.engine.signals import StopRequest
+from multimae.evaluation import ConstantPredictor
+from multimae.registry import EVALUATORS
 
 Batch = dict[str, Any]
+Loader = torch.utils.data.DataLoader[Batch]
+NUM_TRAINING_IMAGES = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,40 +37,50 @@ class Evaluations:
     def __init__(self, *, kind: str, stop: StopRequest) -> None:
         self.kind = kind
         self.stop = stop
-        self._loaders: dict[str, torch.utils.data.DataLoader[Batch]] = {}
+        self._loaders: dict[str, Loader] = {}
 
-    def run(self, model: nn.Module, item: Any) -> Evaluation:
+    def run(self, model: Any, item: Any) -> Evaluation:
         """Carry out the evaluation `item` of a config; raise PreemptedError between batches if asked to stop."""
         name = f"{item.split}/{item.protocol}"
         if name not in self._loaders:
             self._loaders[name] = Runner.build_dataloader(item.dataloader, seed=0)
         loader = self._loaders[name]
+        num_samples = len(cast(Sized, loader.dataset))
         training = model.training
         model.eval()
         with torch.no_grad():
             if self.kind == "pretraining":
-                metrics, baseline = score_reconstruction(model, self._batches(loader))
+                metrics, baseline = score_reconstruction(_unwrapped(model), self._batches(loader))
             else:
-                metrics, baseline = self._transfer(model, loader, item)
+                metrics, baseline = self._transfer(model, loader, item, num_samples=num_samples)
         model.train(training)
         return Evaluation(
-            split=item.split,
-            protocol=item.protocol,
-            metrics=metrics,
-            baseline=baseline,
-            num_samples=len(loader.dataset),
+            split=item.split, protocol=item.protocol, metrics=metrics, baseline=baseline, num_samples=num_samples
         )
 
     def _transfer(
-        self, model: nn.Module, loader: "torch.utils.data.DataLoader[Batch]", item: Any
+        self, model: Any, loader: Loader, item: Any, *, num_samples: int
     ) -> tuple[dict[str, float], dict[str, float]]:
         evaluator = Evaluator(item.evaluator)
+        constant = ConstantPredictor(EVALUATORS.build(item.evaluator), train=_training_targets(item))
         for batch in self._batches(loader):
             evaluator.process(data_samples=model.val_step(batch), data_batch=batch)
-        scores = evaluator.evaluate(len(loader.dataset))
-        return {name: float(value) for name, value in scores.items()}, {}
+            constant.process(batch)
+        return evaluator.evaluate(num_samples), constant.evaluate(num_samples)
 
-    def _batches(self, loader: Iterable[Batch]) -> Iterable[Batch]:
+    def _batches(self, loader: Loader) -> Iterable[Batch]:
         for batch in loader:
             self.stop.check()
             yield batch
+
+
+def _training_targets(item: Any) -> MultiModalFolder:
+    """Return training images enough to know the most frequent class or the median depth."""
+    described = {key: value for key, value in item.dataloader.dataset.items() if key != "type"}
+    target = "depth" if item.evaluator.type == "multimae.DepthMetric" else "semseg"
+    chosen = {"split": "train", "modalities": [target], "limit": NUM_TRAINING_IMAGES, "cache": "none"}
+    return MultiModalFolder(**{**described, **chosen})
+
+
+def _unwrapped(model: Any) -> Any:
+    return model.module if is_model_wrapper(model) else model

@@ -15,7 +15,7 @@ from multimae.engine.spool import Spool
 HEARTBEAT_SECONDS = 2.0
 
 
-class StopHook(Hook):
+class StopHook(Hook):  # type: ignore[misc]
     """End the training loop in order once a stop was asked for: the checkpoint hook then saves."""
 
     priority = "LOWEST"
@@ -28,7 +28,7 @@ class StopHook(Hook):
             runner.train_loop.stop_training = True
 
 
-class ValidationHook(Hook):
+class ValidationHook(Hook):  # type: ignore[misc]
     """Score the model on held-out training images every `interval` iterations: curves to judge a training by.
 
     What is reported comes from the test split, at the end, whatever these curves say.
@@ -50,7 +50,7 @@ class ValidationHook(Hook):
         self.spool.metrics(step=step, values={f"val/{name}": value for name, value in metrics.items()})
 
 
-class SpoolHook(Hook):
+class SpoolHook(Hook):  # type: ignore[misc]
     """Write losses every `interval` iterations, validation metrics as they come, and a heartbeat every two seconds.
 
     Losses are summed on the device and read every `interval` iterations only, so a step never waits for the host.

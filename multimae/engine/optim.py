@@ -49,14 +49,14 @@ def _layer(name: str, *, depth: int) -> int:
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
-class LayerDecay(DefaultOptimWrapperConstructor):
+class LayerDecay(DefaultOptimWrapperConstructor):  # type: ignore[misc]  # mmengine is untyped
     """Build parameter groups by `parameter_setting`; `paramwise_cfg` holds `layer_decay`.
 
     Without `paramwise_cfg` every parameter is in one group with the same weight decay, as in pre-training.
     """
 
     def add_params(self, params: list[dict[str, Any]], module: nn.Module, **_: Any) -> None:
-        depth = len(module.backbone.encoder)
+        depth = len(module.get_submodule("backbone.encoder"))  # type: ignore[arg-type]  # a Sequential
         groups: dict[ParameterSetting, list[nn.Parameter]] = {}
         for name, parameter in module.named_parameters():
             if not parameter.requires_grad:
@@ -79,7 +79,7 @@ class LayerDecay(DefaultOptimWrapperConstructor):
 
 
 @OPTIM_WRAPPERS.register_module()
-class Bf16OptimWrapper(OptimWrapper):
+class Bf16OptimWrapper(OptimWrapper):  # type: ignore[misc]
     """Run the forward pass under bfloat16 autocast on any device (mmengine's AmpOptimWrapper refuses a CPU)."""
 
     @contextmanager

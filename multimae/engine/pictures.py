@@ -18,6 +18,7 @@ from multimae.data.maps import Sample
 from multimae.data.spec import DatasetSpec
 from multimae.engine.reconstruction import MASK_SEED
 from multimae.engine.spool import Spool
+from multimae.layers import Grid
 from multimae.masking import Masking
 from multimae.modalities import IMAGENET_MEAN, IMAGENET_STD
 from multimae.pretraining import MultiMAEPretraining
@@ -45,7 +46,7 @@ def save_predictions(model: nn.Module, job: Any, *, folder: Path, spool: Spool) 
         for what, picture in pictures.items():
             path = folder / sample.name / f"{what}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            _shrunk(picture).save(path, optimize=True)
+            _shrunk(picture, resample=_resampling(what, kind=job.kind)).save(path, optimize=True)
             paths[what] = str(path.relative_to(folder.parents[1]))
             spool.write("artifact", path=paths[what], name=f"predictions/{sample.name}/{what}.png")
         saved.append({"name": sample.name, "images": paths})
@@ -84,7 +85,7 @@ def _reconstructions(model: MultiMAEPretraining, batch: dict[str, Any], *, spec:
         target = inputs.get(name)
         if target is None:  # norm_rgb: normalised patches are no picture
             continue
-        hidden = _hidden(result.masking, name=name, grid=tuple(result.grid), size=target.shape[-2:])
+        hidden = _hidden(result.masking, name=name, grid=result.grid, size=tuple(target.shape[-2:]))
         truth, guess = target[0].cpu(), prediction[0].cpu()
         whole = _draw(name, truth, scale_of=truth, spec=spec)
         predicted = _draw(name, guess.argmax(dim=0) if name == "semseg" else guess, scale_of=truth, spec=spec)
@@ -94,9 +95,9 @@ def _reconstructions(model: MultiMAEPretraining, batch: dict[str, Any], *, spec:
     return pictures
 
 
-def _hidden(masking: Masking, *, name: str, grid: tuple[int, ...], size: tuple[int, int]) -> NDArray[np.bool_]:
+def _hidden(masking: Masking, *, name: str, grid: Grid, size: tuple[int, ...]) -> NDArray[np.bool_]:
     mask = masking.split()[name][0].cpu().view(1, 1, *grid).float()
-    enlarged: NDArray[np.bool_] = F.interpolate(mask, size=size, mode="nearest")[0, 0].bool().numpy()
+    enlarged: NDArray[np.bool_] = F.interpolate(mask, size=list(size), mode="nearest")[0, 0].bool().numpy()
     return enlarged
 
 
@@ -130,8 +131,14 @@ def _depth(values: Tensor, *, scale_of: Tensor) -> Picture:
     return picture
 
 
-def _shrunk(picture: Picture) -> Image.Image:
+def _resampling(what: str, *, kind: str) -> Image.Resampling:
+    """Return how a picture may be shrunk: colours that mean classes must not be mixed."""
+    of_labels = what.startswith("semseg") or (kind == "semseg" and what in ("target", "prediction"))
+    return Image.Resampling.NEAREST if of_labels else Image.Resampling.BOX
+
+
+def _shrunk(picture: Picture, *, resample: Image.Resampling) -> Image.Image:
     image = Image.fromarray(np.ascontiguousarray(picture))
     if image.width <= WIDTH:
         return image
-    return image.resize((WIDTH, round(image.height * WIDTH / image.width)), Image.Resampling.BOX)
+    return image.resize((WIDTH, round(image.height * WIDTH / image.width)), resample)

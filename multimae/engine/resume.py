@@ -72,7 +72,7 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
     return None
 
 
-class CheckpointHook(Hook):
+class CheckpointHook(Hook):  # type: ignore[misc]  # mmengine is untyped
     """Resume before training, save every `interval` iterations and after the last."""
 
     priority = "VERY_LOW"
@@ -126,4 +126,4 @@ def _plain(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unwrapped(model: torch.nn.Module) -> torch.nn.Module:
-    return model.module if is_model_wrapper(model) else model
+    return model.get_submodule("module") if is_model_wrapper(model) else model

@@ -1,16 +1,22 @@
-"""Render the rooms data set: `multimae data prepare rooms --train 2000 --size 320x240`."""
+"""Render the rooms data set: `multimae data prepare rooms --train 2000 --size 320x240`.
+
+A frame depends on the seed, its split, its index, the size and the samples a pixel; not on the number of processes.
+"""
 
 import argparse
 import os
 import re
 import shutil
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +25,7 @@ from multimae.data.prepare.rooms_store import VIEWS_PER_ROOM, finished, write_cl
 DEFAULT_TRAIN, DEFAULT_TEST, DEFAULT_SIZE, DEFAULT_SAMPLES = 240, 80, "160x120", 8
 SMALLEST, LARGEST = 32, 2048
 BYTES_PER_PIXEL = 4
-EXIT_USAGE = 2
+EXIT_FAILED, EXIT_USAGE, EXIT_ENVIRONMENT, EXIT_INTERRUPTED = 1, 2, 3, 130
 Split = Literal["train", "test"]
 
 
@@ -45,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", default=DEFAULT_SIZE, help="WIDTHxHEIGHT in pixels (default %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("rooms"), help="folder to write (default ./%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="other seeds give other rooms (default %(default)s)")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
+    parser.add_argument("--workers", type=int, default=_cores(), help="processes (default: all cores)")
     parser.add_argument("--spp", type=int, default=DEFAULT_SAMPLES, help="samples a pixel (default %(default)s)")
 
 
@@ -54,14 +60,20 @@ def run(args: argparse.Namespace) -> int:
     try:
         tasks = _plan(args)
         write_classes(args.out, seed=args.seed, size=args.size, samples=args.spp)
-    except (ValueError, FileExistsError, ModuleNotFoundError, OSError) as error:
-        print(f"multimae data prepare rooms: {error}", file=sys.stderr)
-        return EXIT_USAGE
+    except ValueError as error:
+        return _refuse(error, status=EXIT_USAGE)
+    except (ModuleNotFoundError, OSError) as error:
+        return _refuse(error, status=EXIT_ENVIRONMENT)
     missing = sum(len(task.views) for task in tasks)
     print(f"rooms: {args.train + args.test - missing} frames are there, {missing} to render into {args.out}")
-    with _progress(missing) as advance:
-        for done in _rendered(tasks, workers=args.workers):
-            advance(done)
+    try:
+        with _progress(missing) as advance:
+            for done in _rendered(tasks, workers=args.workers):
+                advance(done)
+    except BrokenProcessPool:
+        return _refuse("a worker was killed, perhaps for memory; run again with fewer --workers", status=EXIT_FAILED)
+    except KeyboardInterrupt:
+        return _refuse("interrupted; the same command goes on from here", status=EXIT_INTERRUPTED)
     return 0
 
 
@@ -89,12 +101,22 @@ def parse_size(text: str) -> tuple[int, int]:
     if match is None:
         raise ValueError(f"--size is {text!r}; wanted WIDTHxHEIGHT such as 320x240")
     width, height = int(match[1]), int(match[2])
-    if not (SMALLEST <= min(width, height) and max(width, height) <= LARGEST and 0.5 <= width / height <= 3):
+    if min(width, height) < SMALLEST or max(width, height) > LARGEST or not 0.5 <= width / height <= 3:
         raise ValueError(
             f"--size is {text}; wanted sides from {SMALLEST} to {LARGEST} pixels, at most three times as wide as high "
             "and at most twice as high as wide"
         )
     return width, height
+
+
+def _cores() -> int:
+    """Count the cores that this process may use, which a scheduler may have limited."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _refuse(reason: object, *, status: int) -> int:
+    print(f"multimae data prepare rooms: {reason}", file=sys.stderr)
+    return status
 
 
 def _plan(args: argparse.Namespace) -> list[Task]:
@@ -143,7 +165,7 @@ def _rendered(tasks: Sequence[Task], *, workers: int) -> Iterator[int]:
     if workers == 0:
         return
     waiting = iter(tasks)
-    with ProcessPoolExecutor(max_workers=workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(max_workers=workers, mp_context=get_context("spawn"), initializer=_start_worker) as pool:
         running: set[Future[int]] = set()
         try:
             while True:
@@ -160,11 +182,23 @@ def _rendered(tasks: Sequence[Task], *, workers: int) -> Iterator[int]:
             pool.shutdown(cancel_futures=True)
 
 
-def _one_thread() -> None:
-    """Let each process use one core: processes are many, and a block order that varies would vary the sums."""
+def _start_worker() -> None:
+    """Keep a worker to one core, as there are many, and let it end with the process that started it.
+
+    Ctrl-C is the parent's to handle: workers finish the room at hand.
+    """
     import drjit
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     drjit.set_thread_count(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.random import Generator
@@ -29,13 +30,13 @@ def wall(style: Style, *, length: float, height: float, openings: Sequence[Openi
     zs = sorted({0.0, height, *(o.sill for o in openings), *(o.sill + o.height for o in openings)})
     cells = [
         rectangle(width=right - left, height=upper - lower, at=((left + right) / 2, 0.0, lower))
-        for left, right in zip(xs, xs[1:], strict=False)
-        for lower, upper in zip(zs, zs[1:], strict=False)
+        for left, right in pairwise(xs)
+        for lower, upper in pairwise(zs)
         if not any(_covers(o, x=(left + right) / 2, z=(lower + upper) / 2) for o in openings)
     ]
     skirting = [
         box(size=(right - left, 0.015, 0.09), at=((left + right) / 2, -0.0075, 0.0))
-        for left, right in zip(xs, xs[1:], strict=False)
+        for left, right in pairwise(xs)
         if not any(_covers(o, x=(left + right) / 2, z=0.05) for o in openings)
     ]
     parts = [
@@ -54,8 +55,8 @@ def door(rng: Generator, style: Style, *, opening: Opening) -> list[Part]:
     material = pick(rng, (style.wood, style.second_wood, style.lacquer, style.trim))
     leaf = [box(size=(w, 0.04, h), at=(0.0, y + 0.02, 0.0))]
     for lower, upper in ((0.15, 0.9), (1.05, h - 0.15)):
-        for x in (-w / 4 + 0.02, w / 4 - 0.02):
-            leaf.append(box(size=(w * 0.34, 0.02, upper - lower), at=(x, y - 0.005, lower)))
+        panel = (w * 0.34, 0.02, upper - lower)
+        leaf += [box(size=panel, at=(x, y - 0.005, lower)) for x in (-w / 4 + 0.02, w / 4 - 0.02)]
     side = float(rng.choice([-1.0, 1.0]))
     grip = [
         box(size=(0.12, 0.02, 0.02), at=(side * (w / 2 - 0.12), y - 0.05, 1.02)),
@@ -77,8 +78,8 @@ def window(rng: Generator, style: Style, *, opening: Opening, daylight: float) -
         *(box(size=(0.06, 0.05, h), at=(side * (w / 2 - 0.03), y - 0.03, 0.0)) for side in (-1, 1)),
         *(box(size=(w - 0.12, 0.05, 0.06), at=(0.0, y - 0.03, z)) for z in (0.0, h - 0.06)),
     ]
-    for x in np.linspace(-w / 2, w / 2, int(rng.integers(1, 4)) + 1)[1:-1]:
-        bars.append(box(size=(0.05, 0.045, h - 0.12), at=(float(x), y - 0.03, 0.06)))
+    posts = np.linspace(-w / 2, w / 2, int(rng.integers(1, 4)) + 1)[1:-1]
+    bars += [box(size=(0.05, 0.045, h - 0.12), at=(float(x), y - 0.03, 0.06)) for x in posts]
     if rng.uniform() < 0.5:
         bars.append(box(size=(w - 0.12, 0.04, 0.045), at=(0.0, y - 0.03, h * float(rng.uniform(0.5, 0.75)))))
     frame = pick(rng, (style.trim, style.trim, style.second_wood))
@@ -102,9 +103,7 @@ def curtains(rng: Generator, style: Style, *, opening: Opening, floor: float) ->
     for side in (-1, 1):
         hanging = _cloth(rng, width=width, height=rod_z - floor)
         x = opening.x + side * (spread - width / 2)
-        parts.append(
-            Part(label="curtain", material=style.curtain, geometry=hanging.moved(by=(x, -0.1, floor)))
-        )
+        parts.append(Part(label="curtain", material=style.curtain, geometry=hanging.moved(by=(x, -0.1, floor))))
     return parts
 
 

@@ -88,7 +88,8 @@ def chair(rng: Generator, style: Style) -> Piece:
     elif kind == 1:
         frame.append(box(size=(width - 0.04, 0.025, (top - seat) * 0.62), at=(0.0, at_back, top - (top - seat) * 0.65)))
     else:
-        back = rounded_box(size=(width - 0.02, 0.08, top - seat - 0.06), radius=0.03, at=(0.0, at_back - 0.02, seat + 0.08))
+        at = (0.0, at_back - 0.02, seat + 0.08)
+        back = rounded_box(size=(width - 0.02, 0.08, top - seat - 0.06), radius=0.03, at=at)
         parts.append(Part(label="chair", material=style.upholstery, geometry=back))
     if kind == 2 or rng.uniform() < 0.4:
         pad = rounded_box(size=(width - 0.02, depth - 0.03, 0.06), radius=0.025, at=(0.0, -0.01, seat))
@@ -126,10 +127,8 @@ def armchair(rng: Generator, style: Style) -> Piece:
         rounded_box(size=(width - 0.2, depth - 0.04, 0.3), radius=0.05, at=(0.0, -0.01, 0.14)),
         rounded_box(size=(width - 0.04, 0.18, back - 0.14), radius=0.07, at=(0.0, depth / 2 - 0.1, 0.14)),
     ]
-    for side in (-1, 1):
-        soft.append(
-            rounded_box(size=(0.13, depth - 0.02, 0.46), radius=0.05, at=(side * (width - 0.13) / 2, 0.0, 0.14))
-        )
+    arm = (0.13, depth - 0.02, 0.46)
+    soft += [rounded_box(size=arm, radius=0.05, at=(side * (width - 0.13) / 2, 0.0, 0.14)) for side in (-1, 1)]
     feet = _legs(width=width - 0.12, depth=depth - 0.12, height=0.15, thick=0.04, square=False)
     parts = [
         Part(label="chair", material=pick(rng, (style.upholstery, style.curtain)), geometry=joined(soft)),
@@ -153,9 +152,11 @@ def table(rng: Generator, style: Style, *, size: Vector) -> Piece:
     rails = [
         box(size=(width - 0.16, 0.02, 0.08), at=(0.0, side * (depth / 2 - 0.07), height - 0.11)) for side in (-1, 1)
     ]
+    plate = box(size=(width, depth, 0.035), at=(0.0, 0.0, height - 0.035))
+    leg_material = pick(rng, (style.wood, style.lacquer, style.metal))
     parts = (
-        Part(label="table", material=style.wood, geometry=box(size=(width, depth, 0.035), at=(0.0, 0.0, height - 0.035))),
-        Part(label="table", material=pick(rng, (style.wood, style.lacquer, style.metal)), geometry=joined(legs + rails)),
+        Part(label="table", material=style.wood, geometry=plate),
+        Part(label="table", material=leg_material, geometry=joined(legs + rails)),
     )
     return Piece(parts=parts, size=size, tops=(_top(size),))
 

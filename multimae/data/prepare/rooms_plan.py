@@ -63,7 +63,8 @@ class Plan:
 
     def wall_spot(self, place: WallPlace, *, inwards: float) -> Spot:
         """Turn a place at a wall, `inwards` metres from it, into room coordinates; the back faces the wall."""
-        middle = ((self.width / 2, self.depth), (0.0, self.depth / 2), (self.width / 2, 0.0), (self.width, self.depth / 2))
+        half = (self.width / 2, self.depth / 2)
+        middle = ((half[0], self.depth), (0.0, half[1]), (half[0], 0.0), (self.width, half[1]))
         turn = (0.0, np.pi / 2, np.pi, -np.pi / 2)[place.wall]
         c, s = float(np.cos(turn)), float(np.sin(turn))
         x, y = middle[place.wall]

@@ -12,8 +12,8 @@ from multimae.data.prepare.rooms_filter import smooth_light
 from multimae.data.prepare.rooms_mesh import Geometry, joined
 from multimae.data.prepare.rooms_pieces import Part
 from multimae.data.prepare.rooms_scene import Room, draw_room
-from multimae.data.prepare.rooms_textures import Material
 from multimae.data.prepare.rooms_store import VIEWS_PER_ROOM
+from multimae.data.prepare.rooms_textures import Material
 from multimae.data.rooms import CLASSES
 
 MAX_BOUNCES = 4
@@ -117,7 +117,10 @@ def _stage(room: Room) -> Stage:
     for part in room.parts:
         groups.setdefault((part.label, id(part.material)), []).append(part)
     mitsuba = _mitsuba()
-    lit, bare, labels, surfaces = {}, {}, [0], {}
+    lit: dict[str, Any] = {}
+    bare: dict[str, Any] = {}
+    surfaces: dict[int, Any] = {}
+    labels = [0]
     for (label, material_id), parts in groups.items():
         material, geometry = parts[0].material, joined([part.geometry for part in parts])
         if material_id not in surfaces:
@@ -127,7 +130,7 @@ def _stage(room: Room) -> Stage:
         lit[name] = _mesh(name, geometry, bsdf=surfaces[material_id], emitter=lamp)
         bare[name] = _mesh(name, geometry, bsdf=None, emitter=_emitter(material, scale=material.glow or 1.0))
         labels.append(CLASSES.index(label) + 1)
-    scenes = [mitsuba.load_dict({"type": "scene", **all_}, parallel=False, optimize=False) for all_ in (lit, bare)]
+    scenes = [mitsuba.load_dict({"type": "scene", **meshes}, parallel=False, optimize=False) for meshes in (lit, bare)]
     if [shape.id() for shape in scenes[0].shapes()] != list(lit):
         raise RuntimeError("Mitsuba reordered the shapes of a scene; labels cannot be told")
     return Stage(scene=scenes[0], reflectance=scenes[1], labels=np.array(labels, dtype=np.uint8))
@@ -162,6 +165,7 @@ def _emitter(material: Material, *, scale: float) -> Any:
 
 def _surface(material: Material) -> dict[str, Any]:
     """Describe how a material reflects; both sides, since sheets have no inside."""
+    inner: dict[str, Any]
     if material.gloss is None or material.glow > 0:
         inner = {"type": "diffuse", "reflectance": _texture(material, scale=1.0 if material.glow == 0 else 0.4)}
     else:
@@ -231,7 +235,6 @@ def _look(stage: Stage, camera: Camera, *, width: int, height: int) -> Surfaces:
 def _photograph(
     stage: Stage, camera: Camera, *, width: int, height: int, samples: int, key: tuple[int, int, int, int]
 ) -> Frame:
-    mitsuba = _mitsuba()
     rng = np.random.default_rng(key)
     surfaces = _look(stage, camera, width=width, height=height)
     noise_seed = int(rng.integers(2**31))  # one for both, so that their rays agree on what share of an edge they see
@@ -261,11 +264,12 @@ def _sample(
     mitsuba = _mitsuba()
     sensor = _sensor(camera, width=width, height=height, sampler={"type": "multijitter", "sample_count": samples})
     integrator = mitsuba.load_dict({"type": "path", "max_depth": bounces})
-    return np.array(mitsuba.render(scene, sensor=sensor, integrator=integrator, spp=samples, seed=seed), dtype=np.float64)
+    image = mitsuba.render(scene, sensor=sensor, integrator=integrator, spp=samples, seed=seed)
+    return np.array(image, dtype=np.float64)
 
 
 def _expose(light: NDArray[np.float64], *, stops: float) -> NDArray[np.uint8]:
-    """Develop as a camera does: measure, balance most of the light's colour away, roll off highlights, encode as sRGB."""
+    """Develop as a camera does: balance most of the light's colour away, expose, roll off highlights, encode."""
     luminance = light @ np.array([0.2126, 0.7152, 0.0722])
     middle = float(np.exp(np.log(np.maximum(luminance, 1e-4)).mean()))
     ordinary = light[luminance < np.quantile(luminance, 0.97)].mean(axis=0)
@@ -274,4 +278,4 @@ def _expose(light: NDArray[np.float64], *, stops: float) -> NDArray[np.uint8]:
     rolled = exposed * (1 + exposed / 9.0) / (1 + exposed)
     linear = np.clip(rolled * 1.15, 0, 1)
     encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.rint(encoded * 255).astype(np.uint8)
+    return np.asarray(np.rint(encoded * 255), dtype=np.uint8)

@@ -54,7 +54,7 @@ def _build_shell(rng: Generator, style: Style, plan: Plan) -> None:
     door_wall = int(rng.integers(4))
     with_window = rng.permutation([wall for wall in range(4) if wall != door_wall])[: int(rng.integers(1, 3))]
     bold_wall = int(rng.integers(4)) if rng.uniform() < 0.5 else -1
-    daylight = float(rng.uniform(3, 8)) if rng.uniform() < 0.75 else float(rng.uniform(0.3, 1.0))
+    daylight = float(rng.uniform(1.5, 4.5)) if rng.uniform() < 0.75 else float(rng.uniform(0.2, 0.8))
     for wall in range(4):
         openings = []
         if wall == door_wall:
@@ -170,7 +170,8 @@ def _dining_room(rng: Generator, style: Style, plan: Plan) -> None:
     seat = furniture.chair(rng, style)
     for along, across, turn in _seats(piece.size):
         if rng.uniform() < 0.85:
-            here = _beside(spot, along=along, across=across + float(rng.uniform(-0.03, 0.12)) * np.sign(across), turn=turn)
+            pulled_out = float(rng.uniform(-0.03, 0.12)) * float(np.sign(across))
+            here = _beside(spot, along=along, across=across + pulled_out, turn=turn)
             plan.try_spot(seat, at=here, ignoring=(under,))
     _add_cabinet(rng, style, plan, tall=False)
     _add_cabinet(rng, style, plan, tall=bool(rng.uniform() < 0.5))

@@ -201,7 +201,7 @@ def _landscape(rng: Generator, *, y: Array, x: Array) -> Array:
         ridge = 0.5 + 0.14 * layer + waves
         ground = colour(hue=rng.uniform(0.15, 0.4), saturation=rng.uniform(0.2, 0.6), value=0.62 - 0.13 * layer)
         image = np.where((y > ridge)[..., None], np.array(ground), image)
-    return image
+    return np.asarray(image, dtype=np.float64)
 
 
 def _grain(rng: Generator, *, rows: int, columns: int) -> Array:
@@ -209,7 +209,7 @@ def _grain(rng: Generator, *, rows: int, columns: int) -> Array:
 
 
 def _tinted(tone: Colour, change: Array) -> Array:
-    return np.array(tone) * (1 + change)[..., None]
+    return np.asarray(np.array(tone) * (1 + change)[..., None], dtype=np.float64)
 
 
 def _finish(image: Array, *, metres: float = 1.0, gloss: float | None = None, glow: float = 0.0) -> Material:

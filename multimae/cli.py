@@ -1,0 +1,40 @@
+"""The `multimae` command: one console script, its sub-commands found where their code is."""
+
+import argparse
+import sys
+from importlib import import_module
+from pathlib import Path
+
+COMMANDS = {
+    "sweep": ("experiments.sweep", "run a suite: plan, train, collect, report"),
+    "report": ("reports.make", "make the report of a suite again from its runs"),
+    "track": ("experiments.track", "mirror the runs' records into MLflow"),
+    "data": ("multimae.data.cli", "prepare data sets"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a sub-command and return its exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(
+        prog="multimae",
+        description="MultiMAE pre-training, transfers and experiment suites.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="\n".join(["commands:", *(f"  {name:8}{text}" for name, (_, text) in COMMANDS.items())]),
+    )
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of those below; each has --help")
+    command = parser.parse_args(arguments[:1]).command
+    sys.path.insert(0, str(drivers_root()))
+    code: int = import_module(COMMANDS[command][0]).main(arguments[1:])
+    return code
+
+
+def drivers_root() -> Path:
+    """Return the folder that holds experiments, slurm, reports and benchmarks: the checkout, or the wheel's bundle."""
+    package = Path(__file__).resolve().parent
+    checkout = package.parent
+    return checkout if (checkout / "experiments" / "sweep.py").is_file() else package / "_bundle"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+"""Run directories invented for tests of the reports, written as jobs and the driver leave them."""
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+NOW = time.time()
+PRETRAINING = "nyuv2-pretrain-scratch-rgb+depth+semseg-s0-0a1b2c3d"
+PRIMARY = {"nyuv2-semseg": "miou", "nyuv2-depth": "delta1", "nyuv2-pretrain": "loss_depth"}
+LEVELS = {
+    "miou": 18.0, "macc": 29.0, "aacc": 52.0, "delta1": 47.0, "delta2": 78.0, "delta3": 92.0, "rel": 0.31, "rmse": 0.92,
+    "log10": 0.12,
+}  # fmt: skip
+GAIN = {"rgb": 0.17, "depth": 0.02, "rgb+depth": 0.21}
+METRICS = {
+    "nyuv2-semseg": ("miou", "macc", "aacc"),
+    "nyuv2-depth": ("delta1", "delta2", "delta3", "rel", "rmse", "log10"),
+}
+
+
+@dataclass
+class FakeSuite:
+    """Writes run directories as jobs and the driver leave them; `values` remembers what was written."""
+
+    runs_dir: Path
+    suite: str = "nyuv2"
+    keys: list[str] = field(default_factory=list)
+    values: dict[str, float] = field(default_factory=dict)
+
+    def add(self, *, task: str, checkpoint: str, inputs: str, seed: int, state: str = "finished") -> Path:
+        key = PRETRAINING if task == "nyuv2-pretrain" else f"{task}-{checkpoint}-{inputs}-s{seed}-{len(self.keys):08x}"
+        self.keys.append(key)
+        run_dir = self.runs_dir / self.suite / key
+        self.write(run_dir / "run.json", described(key, task=task, checkpoint=checkpoint, inputs=inputs, seed=seed))
+        if state != "queued":
+            self.attempt(run_dir, state=state)
+            self.spool(run_dir, task=task, better=checkpoint == "pretrain", seed=seed, done=state == "finished")
+        if state == "finished":
+            self.result(run_dir, task=task, checkpoint=checkpoint, inputs=inputs, seed=seed)
+        return run_dir
+
+    def attempt(self, run_dir: Path, *, state: str, number: int = 1) -> None:
+        folder = run_dir / "attempts" / str(number)
+        self.write(folder / "job.json", {"attempt": number, "job_id": "7", "executor": "local", "submitted": NOW - 900})
+        self.write(folder / "started.json", {"pid": 1, "host": "node", "time": NOW - 890})
+        (folder / "err.log").write_text("the end\n")
+        messages = {"finished": "", "data": "cannot read depth/all/0007.png: truncated <PNG>", "nan": "the loss is nan"}
+        if state in messages:
+            self.write(folder / "exit.json", {"kind": state, "message": messages[state], "exit_code": 0, "time": NOW})
+
+    def spool(self, run_dir: Path, *, task: str, better: bool, seed: int, done: bool) -> None:
+        random = np.random.default_rng(seed)
+        names = ("loss", "loss_rgb", "loss_depth", "loss_semseg") if task == "nyuv2-pretrain" else ("loss",)
+        last = 400 if done else 150
+        lines: list[dict[str, Any]] = [{"kind": "start", "attempt": 1, "resumed_from_step": 0, "max_steps": 400}]
+        for step in range(2, last + 1, 2):
+            fall = math.exp(-step / (90 if better else 140))
+            values = {f"train/{name}": 0.5 + 2 * fall + float(random.normal(0, 0.06)) for name in names}
+            lines.append({"kind": "metrics", "step": step, "values": values | {"train/lr": 1e-3}})
+        for step in range(50, last + 1, 50):
+            rise = LEVELS.get(PRIMARY[task], 1) * (1 - math.exp(-step / (80 if better else 130)))
+            validated = f"val/{PRIMARY[task]}"
+            lines.append({"kind": "metrics", "step": step, "values": {validated: rise + float(random.normal(0, 0.4))}})
+        lines.append({"kind": "progress", "step": last, "max_steps": 400, "loss": 0.6})
+        path = run_dir / "spool" / "1.jsonl"
+        path.parent.mkdir()
+        stamped = [{"seq": i + 1, "time": NOW - 120 + i / 4, **line} for i, line in enumerate(lines)]
+        path.write_text("".join(json.dumps(line) + "\n" for line in stamped))
+
+    def result(self, run_dir: Path, *, task: str, checkpoint: str, inputs: str, seed: int) -> None:
+        self.write(
+            run_dir / "result.json",
+            {
+                **described(run_dir.name, task=task, checkpoint=checkpoint, inputs=inputs, seed=seed),
+                "dataset": "rooms",
+                "digest8": run_dir.name[-8:],
+                "rows": list(self.rows(run_dir.name, task=task, checkpoint=checkpoint, inputs=inputs, seed=seed)),
+                "baselines": baselines(task),
+                "predictions": pictures(run_dir, task=task, seed=seed),
+                "num_params": 3_000_000,
+                "steps": 400,
+                "seconds": 41.5,
+                "attempts": 1,
+                "environment": {"torch": "2.9.1", "timm": "1.0.22", "onedl-mmengine": "0.10.10", "numpy": "2.3.5"},
+                "notes": [],
+            },
+        )  # fmt: skip
+
+    def rows(self, key: str, *, task: str, checkpoint: str, inputs: str, seed: int) -> Iterator[dict[str, Any]]:
+        if task == "nyuv2-pretrain":
+            for metric, value in (("loss_depth", 0.31), ("loss_rgb", 0.42), ("loss_semseg", 1.2)):
+                yield {"split": "test", "protocol": "masked", "metric": metric, "value": value, "n": 80}
+            return
+        random = np.random.default_rng(1000 * seed + len(inputs) + 7 * (checkpoint == "pretrain"))
+        for protocol in ("standard", "paper"):
+            for metric in METRICS[task]:
+                direction = -1 if LEVELS[metric] < 1 else 1
+                gain = 1 + direction * (GAIN[inputs] * (checkpoint == "pretrain") + 0.12 * (inputs == "rgb+depth"))
+                value = LEVELS[metric] * gain * (1 + 0.015 * float(random.normal()))
+                self.values[f"{key}/{protocol}/{metric}"] = value
+                yield {"split": "test", "protocol": protocol, "metric": metric, "value": value, "n": 80}
+
+    def finish(self) -> None:
+        sweep = {
+            "schema": 1, "suite": self.suite, "dataset": "rooms", "profile": "cpu", "size": "tiny",
+            "created": NOW - 1000, "num_train": 240, "num_test": 80, "title": "NYUv2",
+            "command": ["python", "experiments/sweep.py", "--suite", "nyuv2"], "keys": self.keys,
+        }  # fmt: skip
+        self.write(self.runs_dir / self.suite / "sweep.json", sweep)
+
+    @staticmethod
+    def write(path: Path, value: Any) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(value))
+
+
+def described(key: str, *, task: str, checkpoint: str, inputs: str, seed: int) -> dict[str, Any]:
+    return {
+        "schema": 1, "key": key, "suite": "nyuv2", "task": task, "checkpoint": checkpoint, "inputs": inputs.split("+"),
+        "seed": seed, "size": "tiny", "profile": "cpu", "dataset": {"name": "rooms"},
+        "depends_on": [PRETRAINING] if checkpoint == "pretrain" else [],
+        "primary": {"metric": PRIMARY[task], "protocol": "masked" if task == "nyuv2-pretrain" else "standard"},
+        "digest": {"config": key[-8:], "code": "c0de", "data": "da7a", "checkpoint": "", "environment": "e"},
+    }  # fmt: skip
+
+
+def baselines(task: str) -> list[dict[str, Any]]:
+    if task == "nyuv2-pretrain":
+        levels, protocols = {"loss_depth": 0.8, "loss_rgb": 1.0, "loss_semseg": 2.4}, ["masked"]
+    else:
+        levels, protocols = {metric: 0.4 * LEVELS[metric] for metric in METRICS[task]}, ["standard", "paper"]
+    return [
+        {"split": "test", "protocol": protocol, "metric": metric, "value": value, "n": 80}
+        for protocol in protocols
+        for metric, value in levels.items()
+    ]
+
+
+def pictures(run_dir: Path, *, task: str, seed: int) -> list[dict[str, Any]]:
+    if seed:
+        return []
+    random = np.random.default_rng(len(run_dir.name))
+    kinds = ["rgb", "depth", "target", "prediction"]
+    if task == "nyuv2-pretrain":
+        kinds = ["rgb", "rgb_masked", "rgb_prediction", "depth", "depth_masked", "depth_prediction"]
+    found = []
+    for name in ("0000", "0001", "0002"):
+        images = {kind: f"artifacts/predictions/{name}/{kind}.png" for kind in kinds}
+        for kind, path in images.items():
+            (run_dir / path).parent.mkdir(parents=True, exist_ok=True)
+            draw(kind, task=task, random=random).save(run_dir / path)
+        found.append({"name": name, "images": images})
+    return found
+
+
+def draw(kind: str, *, task: str, random: np.random.Generator) -> Image.Image:
+    rows, columns = np.mgrid[0:120, 0:160]
+    if task == "nyuv2-semseg" and kind in ("target", "prediction"):
+        labels = (rows // 40 + 3 * (columns // 54) + (kind == "prediction") * random.integers(0, 2, (120, 160))) % 9
+        palette = np.random.default_rng(0).integers(40, 230, (9, 3))
+        return Image.fromarray(palette[labels].astype(np.uint8))
+    waves = [np.sin(rows / 17 + phase) * np.cos(columns / 23 + phase) for phase in random.uniform(0, 6, 3)]
+    return Image.fromarray((127 + 110 * np.stack(waves, axis=-1)).clip(0, 255).astype(np.uint8))

@@ -1,0 +1,111 @@
+"""A plan names every run by what its result depends on, and says why a run is new."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks.task import TransferRecipe
+from experiments.errors import UsageError
+from experiments.plan import Data, PlannedRun, difference, make_plan
+from experiments.render import as_python, learning_rate, num_steps, render
+from experiments.rundirs import prepare, why_new
+from experiments.settings import resolve_recipes
+from experiments.suite import Suite, expand, load_suite
+
+DATA = Data(name="nyuv2", root=Path("/data/nyuv2"), fingerprint="f" * 64, num_train=100, num_test=20)
+
+
+def plan(*overrides: str, data: Data = DATA, suite: Suite | None = None, size: str = "tiny") -> tuple[PlannedRun, ...]:
+    suite = suite or load_suite("nyuv2")
+    tasks = list({transfer.task.name: transfer.task for transfer in (suite.pretraining, *suite.transfers)}.values())
+    recipes = resolve_recipes(tasks, profile="cpu", overrides=overrides)
+    return make_plan(expand(suite, recipes=recipes, profile="cpu", size=size, seeds=suite.seeds), data=data)
+
+
+def keys(runs: tuple[PlannedRun, ...]) -> dict[str, str]:
+    return {planned.run.name: planned.key for planned in runs}
+
+
+def test_the_suite_is_one_pretraining_and_four_transfers_twice_with_three_seeds() -> None:
+    runs = plan()
+    assert len(runs) == 1 + 4 * 2 * 3
+    pretraining, *transfers = runs
+    assert pretraining.run.inputs == ("rgb", "depth", "semseg")
+    for planned in transfers:
+        assert planned.depends_on == ((pretraining.key,) if planned.run.checkpoint == "pretrain" else ())
+    assert len(set(keys(runs).values())) == 25
+
+
+def test_a_setting_renames_the_runs_it_touches_and_no_others() -> None:
+    before, after = keys(plan()), keys(plan("nyuv2-depth.lr=0.5"))
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {name for name in before if name.startswith("nyuv2-depth")}
+
+
+def test_a_new_pretraining_renames_what_starts_from_it() -> None:
+    before, after = keys(plan()), keys(plan("pretraining.lr=0.5"))
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {name for name in before if "pretrain" in name}
+
+
+def test_data_and_size_rename_everything() -> None:
+    before = keys(plan())
+    for other in (plan(data=replace(DATA, fingerprint="0" * 64)), plan(size="small")):
+        assert not set(before.values()) & set(keys(other).values())
+
+
+def test_where_the_data_lies_renames_nothing() -> None:
+    assert keys(plan()) == keys(plan(data=replace(DATA, root=Path("/elsewhere"))))
+
+
+def test_a_field_at_its_default_is_not_in_the_digest() -> None:
+    semseg = next(planned for planned in plan() if planned.run.task.kind == "semseg")
+    assert "recipe.clip_grad" not in semseg.parts["config"]
+    assert semseg.parts["config"]["recipe.lr"] == semseg.run.recipe.lr
+
+
+def test_why_names_the_key_that_changed(tmp_path: Path) -> None:
+    (first,) = (planned for planned in plan() if planned.run.task.kind == "pretraining")
+    assert why_new(first, suite_dir=tmp_path) == ["no run of this name yet"]
+    prepare(first, data=DATA, suite_dir=tmp_path)
+    (second,) = (planned for planned in plan("pretraining.lr=0.5") if planned.run.task.kind == "pretraining")
+    assert why_new(second, suite_dir=tmp_path) == [f"config.recipe.lr: {first.run.recipe.lr} -> 0.5"]
+
+
+def test_difference_names_added_and_removed_keys() -> None:
+    assert difference({"code": {"a": "1"}}, {"code": {"b": "2"}}) == ["code.a: absent -> 1", "code.b: 2 -> absent"]
+
+
+def test_a_rendered_config_is_plain_python_that_gives_itself_back() -> None:
+    for planned in plan():
+        config = render(planned, data=DATA)
+        namespace: dict[str, object] = {}
+        exec(as_python(config, title="a title"), namespace)
+        assert {name: namespace[name] for name in config} == config
+
+
+def test_steps_count_the_training_part_and_accumulation() -> None:
+    recipe = TransferRecipe(epochs=3, batch_size=20, val_ratio=0.1)
+    assert num_steps(recipe, num_train=100) == 14  # 270 samples in batches of 20
+    assert num_steps(replace(recipe, micro_batch_size=5), num_train=100) == 54
+
+
+def test_a_base_learning_rate_is_per_256_samples() -> None:
+    assert learning_rate(TransferRecipe(lr=0.1, base_lr=1e-4, batch_size=2048)) == pytest.approx(8e-4)
+    assert learning_rate(TransferRecipe(lr=0.1)) == 0.1
+
+
+def test_a_suite_is_found_by_name_or_path(tmp_path: Path) -> None:
+    own = tmp_path / "mine.py"
+    own.write_text(
+        "from dataclasses import replace\n"
+        "from experiments.suites.nyuv2 import SUITE as NYUV2\n"
+        "SUITE = replace(NYUV2, name='mine', seeds=(7,))\n"
+    )
+    assert {planned.run.seed for planned in plan(suite=load_suite(str(own)))[1:]} == {7}
+    with pytest.raises(UsageError, match="did you mean nyuv2"):
+        load_suite("nyuv3")
+    (tmp_path / "empty.py").write_text("")
+    with pytest.raises(UsageError, match="defines no SUITE"):
+        load_suite(str(tmp_path / "empty.py"))

@@ -1,0 +1,304 @@
+"""The shipped rooms: whole, consistent, quick to unpack; and rendered again from their seed to the same bytes."""
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from multimae.data import rooms
+from multimae.data.prepare import rooms as prepare
+from multimae.data.prepare import rooms_pack
+from multimae.data.prepare.rooms_camera import Camera
+from multimae.data.prepare.rooms_filter import smooth_light
+from multimae.data.prepare.rooms_mesh import box, cylinder, ellipsoid, rounded_box
+from multimae.data.rooms import ARCHIVE, ARCHIVE_FRAMES, CLASSES, FOLDERS, SPEC
+
+needs_mitsuba = pytest.mark.skipif(find_spec("mitsuba") is None, reason="needs multimae[rooms]")
+TINY = ("--size", "48x36", "--spp", "1", "--train", "2", "--test", "1", "--seed", "7")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return rooms.unpack(tmp_path_factory.mktemp("cache"))
+
+
+def read(path: Path) -> NDArray[np.generic]:
+    with Image.open(path) as image:
+        return np.array(image)
+
+
+def arguments(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    prepare.add_arguments(parser)
+    return parser.parse_args(words)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def normals_from_depth(depth_m: NDArray[np.floating], *, field_of_view: float) -> NDArray[np.floating]:
+    """Cross the differences between back-projected neighbours; x right, y up, z towards the viewer."""
+    height, width = depth_m.shape
+    focal = width / 2 / np.tan(np.radians(field_of_view) / 2)
+    x = (np.arange(width) + 0.5 - width / 2) / focal * depth_m
+    y = -(np.arange(height)[:, None] + 0.5 - height / 2) / focal * depth_m
+    points = np.stack([x, y, -depth_m], -1)
+    normal = np.cross(np.gradient(points, axis=1), -np.gradient(points, axis=0))
+    return normal / np.linalg.norm(normal, axis=-1, keepdims=True)
+
+
+def flat_places(labels: NDArray[np.generic], stored: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Mark pixels whose neighbours within two pixels have the same class and normal."""
+    flat = np.ones(labels.shape, dtype=bool)
+    for down in range(-2, 3):
+        for across in range(-2, 3):
+            flat &= np.roll(labels, (down, across), (0, 1)) == labels
+            flat &= (np.roll(stored, (down, across), (0, 1)) * stored).sum(-1) > 0.999
+    flat[[0, 1, -2, -1]] = flat[:, [0, 1, -2, -1]] = False
+    return flat
+
+
+def angle_off(
+    depth_m: NDArray[np.floating], labels: NDArray[np.generic], stored: NDArray[np.floating], *, field_of_view: float
+) -> float:
+    """Return the 90th percentile of the degrees between stored normals and those of the depth, on flat places."""
+    cosine = (normals_from_depth(depth_m, field_of_view=field_of_view) * stored).sum(-1)
+    return float(np.quantile(np.degrees(np.arccos(np.clip(cosine[flat_places(labels, stored)], -1, 1))), 0.9))
+
+
+def test_the_archive_is_small_and_the_one_the_module_names() -> None:
+    data = ARCHIVE.read_bytes()
+    assert len(data) <= 6_000_000
+    assert hashlib.sha256(data).hexdigest() == rooms.ARCHIVE_SHA256
+
+
+def test_frames_are_aligned_by_name_and_have_one_size(root: Path) -> None:
+    for split, frames in ARCHIVE_FRAMES.items():
+        names = {folder: sorted(p.stem for p in (root / split / folder / "all").iterdir()) for folder in FOLDERS}
+        assert len(names["rgb"]) == frames
+        assert all(found == names["rgb"] for found in names.values())
+        for folder in FOLDERS:
+            for path in (root / split / folder / "all").iterdir():
+                with Image.open(path) as image:
+                    assert image.size == (160, 120), path
+                    assert image.mode == {"rgb": "RGB", "normal": "RGB", "depth": "I;16"}.get(folder, "L"), path
+
+
+@pytest.mark.parametrize("split", ARCHIVE_FRAMES)
+def test_values_are_in_range(root: Path, split: str) -> None:
+    for index in range(0, ARCHIVE_FRAMES[split], 8):
+        files = {folder: read(next((root / split / folder / "all").glob(f"{index:05d}.*"))) for folder in FOLDERS}
+        assert files["depth"].min() >= 500
+        assert files["depth"].max() <= 8000
+        assert files["semseg"].min() >= 1
+        assert files["semseg"].max() <= len(CLASSES)
+        assert (files["mask_valid"] == 255).all()
+        normal = files["normal"].astype(np.float64) / 127.5 - 1
+        assert np.abs(np.linalg.norm(normal, axis=-1) - 1).max() < 0.02
+        assert files["rgb"].std() > 15
+        assert 40 < files["rgb"].mean() < 215
+
+
+def test_every_class_is_in_both_splits_often_enough_to_learn(root: Path) -> None:
+    for split, frames in ARCHIVE_FRAMES.items():
+        counts = rooms_pack.class_frames(root, split=split)
+        assert min(counts.values()) >= 0.05 * frames, counts
+
+
+def test_train_and_test_show_different_rooms(root: Path) -> None:
+    digests = {
+        split: {hashlib.sha256(p.read_bytes()).hexdigest() for p in (root / split / "depth" / "all").iterdir()}
+        for split in ARCHIVE_FRAMES
+    }
+    assert len(digests["train"]) == ARCHIVE_FRAMES["train"]
+    assert not digests["train"] & digests["test"]
+
+
+def test_the_spec_carries_the_statistics_of_the_shipped_depth(root: Path) -> None:
+    measured = rooms_pack.depth_statistics(root)
+    assert pytest.approx(measured.mean_mm, abs=0.1) == SPEC.depth_mean_mm
+    assert pytest.approx(measured.std_mm, abs=0.1) == SPEC.depth_std_mm
+    assert SPEC.classes == CLASSES
+
+
+@pytest.mark.parametrize("name", ["train/00000", "train/00101", "test/00040"])
+def test_shipped_normals_are_those_of_the_shipped_depth(root: Path, name: str) -> None:
+    split, stem = name.split("/")
+    depth, labels, normal = (read(root / split / f / "all" / f"{stem}.png") for f in ("depth", "semseg", "normal"))
+    stored = normal.astype(np.float64) / 127.5 - 1
+    angles = [angle_off(depth / 1000, labels, stored, field_of_view=fov) for fov in np.arange(60, 77)]
+    assert min(angles) < 6  # whole millimetres tilt a plane seen over two pixels by a few degrees
+
+
+def test_unpacking_twice_gives_the_same_folder_at_once(root: Path) -> None:
+    took = []
+    for _ in range(5):
+        start = time.perf_counter()
+        assert rooms.unpack(root.parent) == root
+        took.append(time.perf_counter() - start)
+    assert min(took) < 0.02
+
+
+def test_unpacking_mends_a_folder_that_lost_a_file_and_clears_leftovers(root: Path, tmp_path: Path) -> None:
+    shutil.copytree(root, tmp_path / root.name)
+    lost = tmp_path / root.name / "test/depth/all/00003.png"
+    lost.unlink()
+    old, recent = tmp_path / ".rooms-old", tmp_path / ".rooms-recent"
+    old.mkdir()
+    recent.mkdir()
+    os.utime(old, (0, 0))
+    assert rooms.unpack(tmp_path) == tmp_path / root.name
+    assert lost.is_file()
+    assert not old.exists()
+    assert recent.exists(), "another process may be at work there"
+
+
+def test_two_at_once_unpack_one_folder(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(rooms.unpack, [tmp_path, tmp_path]))
+    assert found[0] == found[1]
+    assert [path.name for path in tmp_path.iterdir()] == [found[0].name]
+
+
+def test_a_process_killed_while_unpacking_leaves_nothing_that_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die_half_way(target: Path) -> None:
+        (target / "train/rgb/all").mkdir(parents=True)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rooms, "_extract", die_half_way)
+        with pytest.raises(KeyboardInterrupt):
+            rooms.unpack(tmp_path)
+    assert not list(tmp_path.glob("rooms-*"))
+
+
+def test_a_damaged_archive_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    damaged = tmp_path / "rooms.tar.xz"
+    damaged.write_bytes(ARCHIVE.read_bytes()[:-1])
+    monkeypatch.setattr(rooms, "ARCHIVE", damaged)
+    with pytest.raises(OSError, match=r"SHA-256 .* wanted"):
+        rooms.unpack(tmp_path / "cache")
+
+
+def test_packing_what_was_unpacked_gives_the_shipped_archive(root: Path, tmp_path: Path) -> None:
+    rooms_pack.pack(root, archive=tmp_path / "again.tar.xz")
+    assert (tmp_path / "again.tar.xz").read_bytes() == ARCHIVE.read_bytes()
+
+
+def test_the_module_needs_neither_torch_nor_mitsuba() -> None:
+    code = "import sys, multimae.data.rooms; sys.exit(bool({'torch', 'mitsuba', 'numpy'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        box(size=(1.0, 2.0, 3.0)),
+        rounded_box(size=(1.0, 2.0, 0.5), radius=0.1),
+        cylinder(radius=0.5, height=1.0, top=0.2),
+        ellipsoid(size=(1.0, 1.0, 0.5)),
+    ],
+)
+def test_solid_shapes_have_unit_normals_that_point_outwards(shape) -> None:  # type: ignore[no-untyped-def]
+    middle = shape.vertices.mean(axis=0)
+    corners = shape.vertices[shape.faces]
+    flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    assert np.allclose(np.linalg.norm(shape.normals, axis=1), 1)
+    assert ((corners.mean(axis=1) - middle) * flat).sum(-1).min() > -1e-9
+    assert (flat * shape.normals[shape.faces].sum(axis=1)).sum(-1).min() >= 0
+
+
+def test_the_filter_takes_noise_but_neither_texture_nor_edges() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.array([1, 2], dtype=np.uint8), 20)[None, :].repeat(30, 0)
+    truth = np.where(labels == 1, 0.2, 1.0)[..., None] * np.ones(3)
+    reflectance = np.where(np.arange(40) % 4 < 2, 0.3, 0.8)[None, :, None] * np.ones((30, 1, 3))
+    position = np.stack([*np.meshgrid(np.linspace(-1, 1, 40), np.linspace(-1, 1, 30)), np.full((30, 40), -2.0)], -1)
+    normal = np.broadcast_to([0.0, 0.0, 1.0], (30, 40, 3))
+    base = reflectance + 0.03
+    noisy = truth * base * rng.gamma(8, 1 / 8, (30, 40, 1))
+    clean = smooth_light(light=noisy, reflectance=reflectance, position=position, normal=normal, labels=labels)
+    assert np.abs(clean / (truth * base) - 1).mean() < 0.3 * np.abs(noisy / (truth * base) - 1).mean()
+
+
+def test_camera_axes_are_right_up_backward() -> None:
+    axes = Camera(position=(0.0, 0.0, 1.5), target=(0.0, 2.0, 1.5), field_of_view=60.0).axes()
+    assert np.allclose(axes, [[1, 0, 0], [0, 0, 1], [0, -1, 0]])
+
+
+@needs_mitsuba
+def test_frames_depend_on_the_seed_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert prepare.run(arguments(*TINY, "--out", str(one), "--workers", "1")) == 0
+    (two / "train/rgb/all").mkdir(parents=True)
+    assert prepare.run(arguments(*TINY, "--out", str(two), "--workers", "2")) == 0
+    assert len(contents(one)) == 3 * len(FOLDERS) + 1
+    assert contents(one) == contents(two)
+
+    (two / "train/rgb/all/00001.jpg").unlink()
+    assert "1 to render" not in capsys.readouterr().out
+    assert prepare.run(arguments(*TINY, "--out", str(two), "--workers", "1")) == 0
+    assert "1 to render" in capsys.readouterr().out
+    assert contents(one) == contents(two)
+
+
+@needs_mitsuba
+def test_rendered_depth_labels_and_normals_agree() -> None:
+    from multimae.data.prepare.rooms_render import render_room
+
+    frame = render_room(seed=7, split="test", room=3, views=(1,), width=160, height=120, samples=1)[1]
+    stored = frame.normal.astype(np.float64) / 127.5 - 1
+    fov = frame.camera.field_of_view
+    assert angle_off(frame.depth / 1000, frame.semseg, stored, field_of_view=fov) < 6
+    up = frame.camera.axes()[:, 2]
+    floor = stored[frame.semseg == 1 + CLASSES.index("floor")]
+    assert np.median(floor @ up) > 0.99
+    assert frame.depth.min() >= 500
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (("--size", "320"), 2, "wanted WIDTHxHEIGHT"),
+        (("--size", "9x9"), 2, "from 32 to 2048"),
+        (("--workers", "0"), 2, "--workers is 0; wanted at least 1"),
+        (("--train", "-1"), 2, "--train is -1"),
+    ],
+)
+def test_bad_options_are_refused(
+    words: tuple[str, ...], status: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert prepare.run(arguments(*words, "--out", str(tmp_path))) == status
+    assert said in capsys.readouterr().err
+
+
+def test_missing_mitsuba_a_full_disk_and_other_settings_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare, "find_spec", lambda name: None)
+        assert prepare.run(arguments("--out", str(tmp_path))) == 3
+    assert "pip install multimae[rooms]" in capsys.readouterr().err
+    monkeypatch.setattr(prepare, "find_spec", lambda name: object())
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(0, 0, 1000))
+        assert prepare.run(arguments("--out", str(tmp_path))) == 3
+    assert "GiB free" in capsys.readouterr().err
+    nothing = ("--train", "0", "--test", "0", "--out", str(tmp_path))
+    assert prepare.run(arguments(*nothing)) == 0
+    assert prepare.run(arguments(*nothing, "--seed", "5")) == 2
+    assert "begun with other settings {'seed': (0, 5)}" in capsys.readouterr().err
