@@ -5,7 +5,7 @@ import hashlib
 import importlib.util
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -36,6 +36,7 @@ def code_hashes(modules: Sequence[str]) -> dict[str, str]:
         text = path.read_bytes()
         found[name] = hashlib.sha256(text).hexdigest()[:8]
         pending.extend(_imported(path, hashlib.sha256(text).hexdigest()))
+        pending.append(name.rpartition(".")[0])  # importing a module runs its packages' __init__ first
     return dict(sorted(found.items()))
 
 
@@ -60,13 +61,22 @@ def _package_root() -> Path:
 def _imported(path: Path, content_hash: str) -> tuple[str, ...]:
     """Name the modules a file imports; `content_hash` makes the cache forget a file that changed."""
     names: list[str] = []
-    for node in ast.walk(ast.parse(path.read_bytes(), filename=str(path))):
+    for node in _executed(ast.parse(path.read_bytes(), filename=str(path))):
         if isinstance(node, ast.Import):
             names.extend(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             names.append(node.module)
             names.extend(f"{node.module}.{alias.name}" for alias in node.names)
     return tuple(name for name in names if name.split(".")[0] == PACKAGE)
+
+
+def _executed(tree: ast.AST) -> Iterator[ast.AST]:
+    """Walk a tree, leaving out what stands under `if TYPE_CHECKING:` and never runs."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            continue
+        yield node
+        yield from _executed(node)
 
 
 @cache

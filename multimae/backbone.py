@@ -18,7 +18,7 @@ from multimae.shapes import Float
 
 @MODELS.register_module()
 class MultiMAE(BaseModule):  # type: ignore[misc]  # mmengine is untyped
-    """Encode one or several modalities (sections 3.1 and 3.2 of the paper); there is no norm after the last block.
+    """Encode one or several modalities (section 3 of the paper); there is no norm after the last block.
 
     `image_size` only sets the size of the position tables: inputs of other sizes and shapes have theirs resized.
     `semseg_padding="extra_class"` lets label `num_semseg_classes` mean "unlabelled or padding". `out_indices`

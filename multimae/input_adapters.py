@@ -1,4 +1,4 @@
-"""Turn maps into tokens: one projection per modality plus fixed positions (section 3.1 of the paper)."""
+"""Turn maps into tokens: one projection per modality plus fixed positions (section 3 of the paper)."""
 
 from abc import ABC, abstractmethod
 from typing import Literal

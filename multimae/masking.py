@@ -1,4 +1,4 @@
-"""Choose which tokens the encoder sees (section 3.2 of the paper). In every mask True means hidden."""
+"""Choose which tokens the encoder sees (section 3 of the paper). In every mask True means hidden."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The light decoders of pre-training, one per output (section 3.3 of the paper)."""
+"""The light decoders of pre-training, one per output (section 3 of the paper)."""
 
 from collections.abc import Sequence
 

@@ -26,9 +26,9 @@ class Size:
     dpt_feature_dim: int = 256
 
 
-# base and large: MultiMAE (Bachmann et al. 2022), section 3 and its supplement's table of settings; large's DPT numbers
-# are DPT-Large's (Ranftl et al. 2021), the paper has none. small is DeiT-S (Touvron et al. 2021). tiny is ours: a whole
-# suite of it runs on two CPU cores.
+# base and large: MultiMAE (Bachmann et al. 2022), numbers of its code; large's DPT numbers are DPT-Large's (Ranftl et
+# al. 2021), as it has none. small has the encoder of DeiT-S (Touvron et al. 2021). tiny is ours: a whole suite of it
+# runs on two CPU cores.
 SIZES: Mapping[str, Size] = MappingProxyType(
     {
         "tiny": Size(

@@ -12,7 +12,7 @@ from experiments.fingerprint import code_hashes, digest
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A package of four files: train imports layers, nobody imports lonely."""
     for name, text in {
-        "__init__": "",
+        "__init__": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import multimae.lonely\n",
         "train": "from multimae import layers\nimport torch\n",
         "layers": "def f():\n    import multimae.late\n",
         "late": "x = 1\n",

@@ -77,12 +77,13 @@ def test_comparison_notices_a_slightly_different_sampler(setting: str, expected:
 
 
 def test_every_place_is_equally_likely() -> None:
-    masking = MaskSampler(num_visible_tokens=8)(
-        {"rgb": 16, "depth": 16}, batch_size=20_000, generator=torch.Generator().manual_seed(0)
+    """Three modalities: their rounded shares often miss the number wanted, and mending that must not prefer places."""
+    masking = MaskSampler(num_visible_tokens=12)(
+        dict.fromkeys(NUM_TOKENS, 16), batch_size=20_000, generator=torch.Generator().manual_seed(0)
     )
     share = (~masking.mask).double().mean(dim=0)
-    # 32 places; one right sampler in a thousand lies 4.2 standard errors off somewhere
-    assert (share - 0.25).abs().max() < 4.2 * math.sqrt(0.25 * 0.75 / 20_000)
+    # 48 places; one right sampler in a thousand lies 4.3 standard errors off somewhere
+    assert (share - 0.25).abs().max() < 4.3 * math.sqrt(0.25 * 0.75 / 20_000)
 
 
 def check_consistency(masking: Masking) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -90,10 +89,13 @@ def pretraining(fixture: Fixture) -> MultiMAEPretraining:
     return model.eval()
 
 
-def head_config(config: Mapping[str, Any]) -> dict[str, Any]:
+def head_config(fixture: Fixture) -> dict[str, Any]:
+    config = fixture.config
     if config["head"] == "head_convnext":
-        # the number of blocks is the reference's default in every file and not in the metadata
-        return {"type": "ConvNeXtHead", "num_outputs": config["num_classes"], "convnext_dim": config["convnext_dim"]}
+        # The number of blocks is not in the metadata, but in the parameters' names.
+        blocks = {name.split("blocks.")[1].split(".")[0] for name in fixture.group("param") if ".blocks." in name}
+        sizes = {"convnext_dim": config["convnext_dim"], "depth": len(blocks)}
+        return {"type": "ConvNeXtHead", "num_outputs": config["num_classes"], **sizes}
     return {
         "type": "DPTHead",
         "num_outputs": config["num_classes"],
@@ -159,9 +161,7 @@ def test_heads(path: Path) -> None:
     fixture = load(path)
     if fixture.config["head"] in NOT_BUILT_YET:
         pytest.skip(NOT_BUILT_YET[fixture.config["head"]])
-    model = MultiMAETransfer(
-        backbone=backbone_config(fixture), head=head_config(fixture.config), loss="cross_entropy"
-    ).eval()
+    model = MultiMAETransfer(backbone=backbone_config(fixture), head=head_config(fixture), loss="cross_entropy").eval()
     params = fixture.group("param")
     model.load_state_dict(from_reference(params))
     assert set(to_reference(model.state_dict(), task="y")) == set(params)
