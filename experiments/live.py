@@ -22,15 +22,16 @@ def print_plan(
 ) -> None:
     """Print the runs a sweep consists of and what each would do now."""
     table = Table(title=f"{plan[0].run.suite} on {data.name}: {len(plan)} runs of size {plan[0].run.size}")
-    for column in ("run", "init", "inputs", "seed", "steps", "batch", "lr", "now"):
+    for column in ("task", "init", "inputs", "seed", "digest", "steps", "batch", "lr", "now"):
         table.add_column(column, justify="right" if column in ("seed", "steps", "batch", "lr") else "left")
     for planned in plan:
         run = planned.run
         table.add_row(
-            planned.key,
+            run.task.name,
             run.checkpoint,
             "+".join(run.inputs),
             str(run.seed),
+            planned.key[-8:],
             str(num_steps(run.recipe, num_train=data.num_train)),
             str(run.recipe.batch_size),
             f"{learning_rate(run.recipe):g}",

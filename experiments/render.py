@@ -37,7 +37,7 @@ def render(planned: PlannedRun, *, data: Data) -> Config:
             "init_from": f"../{planned.depends_on[0]}/checkpoints/last.pth" if planned.depends_on else None,
             "log_interval": max(1, steps // LOGS_PER_RUN),
             "checkpoint_interval": max(1, steps // CHECKPOINTS_PER_RUN),
-            "validation_interval": max(1, steps // recipe.num_evaluations),
+            "validation_interval": math.ceil(steps / recipe.num_evaluations),
             "validation": _validation(run, data=data, dataset=dataset) if recipe.val_ratio > 0 else None,
             "evaluations": [_evaluation(run, protocol, data=data, dataset=dataset) for protocol in run.task.protocols],
         },

@@ -33,16 +33,16 @@ SIZES: Mapping[str, Size] = MappingProxyType(
     {
         "tiny": Size(
             dim=128,
-            depth=6,
+            depth=4,
             num_heads=4,
             decoder_dim=64,
             decoder_depth=1,
             decoder_heads=4,
             convnext_dim=512,
             convnext_depth=2,
-            dpt_hooks=(1, 2, 4, 5),
-            dpt_layer_dims=(16, 32, 64, 128),
-            dpt_feature_dim=32,
+            dpt_hooks=(0, 1, 2, 3),
+            dpt_layer_dims=(16, 24, 32, 64),
+            dpt_feature_dim=16,
         ),
         "small": Size(
             dim=384,

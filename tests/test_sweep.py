@@ -1,6 +1,7 @@
 """The main job as a user runs it: real processes, real optimizer steps, a real MLflow store, a real report."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -74,6 +75,15 @@ def test_the_transfer_starts_from_the_pretraining(finished: Path) -> None:
     for task in ("nyuv2-semseg", "nyuv2-depth"):
         assert f"../{pretraining}/checkpoints/last.pth" in (folders[task] / "config.py").read_text()
         assert "loaded" in (folders[task] / "attempts" / "1" / "out.log").read_text()
+
+
+def test_the_learning_rate_follows_the_recipe_step_by_step(finished: Path) -> None:
+    run_dir = run_dirs(finished)["nyuv2-semseg"]
+    recorded = [event for event in spool(run_dir, 1) if event["kind"] == "metrics" and "train/lr" in event["values"]]
+    steps = recorded[-1]["step"]
+    assert [event["step"] for event in recorded] == list(range(1, steps + 1))
+    expected = [1e-3 * 0.5 * (1 + math.cos(math.pi * step / steps)) for step in range(steps)]
+    assert [event["values"]["train/lr"] for event in recorded] == pytest.approx(expected)
 
 
 def test_the_same_command_again_starts_nothing_and_loads_no_torch(finished: Path, data: Path) -> None:

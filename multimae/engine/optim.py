@@ -106,12 +106,13 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):  # type: ignore[misc]
     """Set every group's learning rate by `warmup_cosine`, once per iteration."""
 
     def __init__(
-        self, optimizer: Any, *, num_steps: int, num_warmup_steps: int, final_ratio: float = 0.0, **kwargs: Any
+        self, optimizer: Any, *, num_steps: int, num_warmup_steps: int, final_ratio: float = 0.0, end: int = 0
     ) -> None:
+        # `end` is mmengine's idea of the last step, counted in epochs unless told otherwise: ours is `num_steps`.
         self.num_steps = num_steps
         self.num_warmup_steps = num_warmup_steps
         self.final_ratio = final_ratio
-        super().__init__(optimizer, by_epoch=False, **kwargs)
+        super().__init__(optimizer, end=num_steps, by_epoch=False)
 
     def _get_value(self) -> list[float]:
         factor = warmup_cosine(

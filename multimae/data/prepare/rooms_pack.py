@@ -10,6 +10,7 @@ other versions or another kind of processor may round a few pixels differently.
 import argparse
 import hashlib
 import json
+import lzma
 import sys
 import tarfile
 from dataclasses import dataclass
@@ -36,16 +37,22 @@ class DepthStatistics:
 def pack(source: Path, *, archive: Path) -> None:
     """Write the frames of `source` into `archive`; the same frames give the same bytes."""
     check(source)
+    data = lzma.compress(tar(source), preset=9)
+    if len(data) > LARGEST_BYTES:
+        raise ValueError(f"the archive would take {len(data)} bytes, wanted at most {LARGEST_BYTES}")
+    archive.write_bytes(data)
+
+
+def tar(source: Path) -> bytes:
+    """Put the files of `source` in order, without who wrote them and when."""
     buffer = BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:xz", preset=9, format=tarfile.USTAR_FORMAT) as tar:
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as writer:
         for path in _files(source):
             data = _stored(path)
             member = tarfile.TarInfo(str(path.relative_to(source)))
             member.size, member.mtime, member.mode = len(data), MODIFIED, 0o644
-            tar.addfile(member, BytesIO(data))
-    if len(buffer.getvalue()) > LARGEST_BYTES:
-        raise ValueError(f"the archive takes {len(buffer.getvalue())} bytes, wanted at most {LARGEST_BYTES}")
-    archive.write_bytes(buffer.getvalue())
+            writer.addfile(member, BytesIO(data))
+    return buffer.getvalue()
 
 
 def check(source: Path) -> None:
