@@ -84,6 +84,7 @@ DEPTH = Task(
     name="nyuv2-depth",
     kind="depth",
     head="dpt",
+    head_settings=MappingProxyType({"task": "regression"}),
     loss="berhu",
     protocols=("standard", "paper"),
     primary=Primary(metric="delta1", protocol="standard"),

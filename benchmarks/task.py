@@ -1,7 +1,8 @@
 """What is measured: a task joins a data set, a head, its metrics under named protocols, and a recipe per profile."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 
 Profile = Literal["cpu", "paper"]
@@ -70,11 +71,16 @@ class Primary:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One thing to measure. `head` names a module of `multimae.heads`; `protocols` are the scorings reported."""
+    """One thing to measure.
+
+    `head` names a module of `multimae.heads`, and the head it registers; what a head needs beyond the numbers of a
+    size is in `head_settings`. `protocols` are the scorings reported.
+    """
 
     name: str
     kind: Literal["pretraining", "semseg", "depth"]
     head: str = ""
+    head_settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     loss: str = ""
     protocols: tuple[Protocol, ...]
     primary: Primary

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import multimae
@@ -114,10 +115,11 @@ class Driver:
             ],
             resources=asked,
             after=[needed_job.job_id for needed_job in needed if needed_job and needed_job.job_id],
-            env={"OMP_NUM_THREADS": str(asked.cpus), "PYTHONPATH": str(self._code())},
+            env={"OMP_NUM_THREADS": str(asked.cpus), "PYTHONPATH": str(self.code)},
         )
         self.submissions[key] += 1
 
-    def _code(self) -> Path:
-        """Return the folder whose copy of the library a job submitted now runs."""
+    @cached_property
+    def code(self) -> Path:
+        """The copy of the library that this driver's jobs run: of the code that the plan's digests were made from."""
         return snapshot(Path(multimae.__file__).parent, into=self.code_dir)

@@ -17,7 +17,7 @@ from rich.live import Live
 
 from experiments.driver import Driver, Limits
 from experiments.errors import PreconditionError, UsageError
-from experiments.live import live_table, summary
+from experiments.live import live_table, print_plan, summary
 from experiments.plan import Data, PlannedRun
 from experiments.rundirs import prepare, write_sweep
 from experiments.suite import Suite
@@ -53,17 +53,18 @@ def follow(
         )
         states: Mapping[str, RunState] = driver.look()
         if driver.is_over(states):
-            console.print(f"nothing to start: {summary(states)}")
-        elif arguments.detach:
+            console.print(f"nothing to start: {summary(states)}", highlight=False)
+            return _conclude(states, suite_dir=suite_dir, console=console)
+        print_plan(plan, suite_dir=suite_dir, data=data, reasons={})
+        if arguments.detach:
             return _detach(driver, arguments=arguments, argv=argv, console=console, lock=lock)
-        else:
-            try:
-                states = _watch(driver, title=f"{suite.title} on {data.name}", console=console, suite_dir=suite_dir)
-            except SubmissionError as error:
-                raise PreconditionError(f"{error}\nwhat was submitted before goes on") from error
-            except KeyboardInterrupt:
-                _detach(driver, arguments=arguments, argv=argv, console=console, lock=lock)
-                return DETACHED
+        try:
+            states = _watch(driver, title=f"{suite.title} on {data.name}", console=console, suite_dir=suite_dir)
+        except SubmissionError as error:
+            raise PreconditionError(f"{error}\nwhat was submitted before goes on") from error
+        except KeyboardInterrupt:
+            _detach(driver, arguments=arguments, argv=argv, console=console, lock=lock)
+            return DETACHED
         return _conclude(states, suite_dir=suite_dir, console=console)
 
 

@@ -77,6 +77,7 @@ def settings(run: Run) -> dict[str, Any]:
     return {
         "task": run.task.name,
         "head": run.task.head,
+        **{f"head.{name}": value for name, value in run.task.head_settings.items()},
         "loss": run.task.loss,
         "inputs": list(run.inputs),
         "seed": run.seed,

@@ -3,6 +3,7 @@
 import math
 import pprint
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from benchmarks.task import PretrainingRecipe, Recipe, TransferRecipe
@@ -96,25 +97,18 @@ def _model(run: Run, *, dataset: DatasetSpec) -> Config:
     return {
         "type": "multimae.MultiMAETransfer",
         "backbone": {**backbone, "drop_path_rate": run.recipe.drop_path_rate},
-        "head": _head(run, size=size, num_main=len(main), dataset=dataset),
+        "head": _head(run, size=size, dataset=dataset),
         "loss": run.task.loss,
         "main_modalities": main,
     }
 
 
-def _head(run: Run, *, size: Size, num_main: int, dataset: DatasetSpec) -> Config:
-    common = {"dim": size.dim, "num_main": num_main}
+def _head(run: Run, *, size: Size, dataset: DatasetSpec) -> Config:
+    """Return the head's config: of a size, the fields that begin with the head's name are its own."""
+    prefix = f"{run.task.head}_"
+    own = {name.removeprefix(prefix): value for name, value in asdict(size).items() if name.startswith(prefix)}
     outputs = dataset.num_classes if run.task.kind == "semseg" else 1
-    if run.task.head == "convnext":
-        sizes: Config = {"convnext_dim": size.convnext_dim, "depth": size.convnext_depth}
-        return {"type": "multimae.ConvNeXtHead", **common, "num_outputs": outputs, **sizes}
-    sizes = {
-        "hooks": list(size.dpt_hooks),
-        "layer_dims": list(size.dpt_layer_dims),
-        "feature_dim": size.dpt_feature_dim,
-        "task": "regression" if run.task.kind == "depth" else "semseg",
-    }
-    return {"type": "multimae.DPTHead", **common, "num_outputs": outputs, **sizes}
+    return {"type": f"multimae.{run.task.head}", "num_outputs": outputs, **own, **run.task.head_settings}
 
 
 def _train_dataloader(run: Run, *, data: Data) -> Config:

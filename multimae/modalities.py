@@ -16,7 +16,7 @@ class Modality:
 
     `stride_level`: the map is this many times smaller than the RGB image (section 1.3 of the paper's supplement:
     semantic maps enter at a quarter of the resolution). `num_channels` is 0 for integer label maps, whose number of
-    classes belongs to the data set.
+    classes belongs to the data set. `mean` and `std` normalise 8-bit images, in shares of 255, one value a channel.
     """
 
     name: str
@@ -24,13 +24,15 @@ class Modality:
     num_channels: int
     stride_level: int = 1
     loss: Literal["mse", "l1", "cross_entropy"]
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
 
 
 MODALITIES: Mapping[str, Modality] = MappingProxyType(
     {
         modality.name: modality
         for modality in (
-            Modality(name="rgb", kind="image", num_channels=3, loss="mse"),
+            Modality(name="rgb", kind="image", num_channels=3, loss="mse", mean=IMAGENET_MEAN, std=IMAGENET_STD),
             Modality(name="depth", kind="depth", num_channels=1, loss="l1"),
             Modality(name="semseg", kind="labels", num_channels=0, stride_level=4, loss="cross_entropy"),
             Modality(name="normal", kind="normals", num_channels=3, loss="l1"),

@@ -9,8 +9,8 @@ from types import MappingProxyType
 class Size:
     """Give the numbers of one encoder and of the decoders and heads that go with it.
 
-    `convnext_dim`: channels of a whole token before it is cut into its 16 sub-tokens. `dpt_hooks`: 0-based blocks the
-    DPT head reads, shallowest first.
+    Fields that begin with a head's name are that head's. `convnext_token_dim`: channels of a whole token before it is
+    cut into its 16 sub-tokens. `dpt_hooks`: 0-based blocks the DPT head reads, shallowest first.
     """
 
     dim: int
@@ -19,7 +19,7 @@ class Size:
     decoder_dim: int = 256
     decoder_depth: int = 2
     decoder_heads: int = 8
-    convnext_dim: int = 6144
+    convnext_token_dim: int = 6144
     convnext_depth: int = 4
     dpt_hooks: tuple[int, int, int, int]
     dpt_layer_dims: tuple[int, int, int, int]
@@ -38,7 +38,7 @@ SIZES: Mapping[str, Size] = MappingProxyType(
             decoder_dim=64,
             decoder_depth=1,
             decoder_heads=4,
-            convnext_dim=512,
+            convnext_token_dim=512,
             convnext_depth=2,
             dpt_hooks=(0, 1, 2, 3),
             dpt_layer_dims=(16, 24, 32, 64),
@@ -48,7 +48,7 @@ SIZES: Mapping[str, Size] = MappingProxyType(
             dim=384,
             depth=12,
             num_heads=6,
-            convnext_dim=3072,
+            convnext_token_dim=3072,
             dpt_hooks=(2, 5, 8, 11),
             dpt_layer_dims=(48, 96, 192, 384),
             dpt_feature_dim=128,

@@ -233,7 +233,7 @@ def test_sizes_fit_together_and_need_no_torch() -> None:
     for size in SIZES.values():
         assert size.dim % size.num_heads == 0
         assert size.decoder_dim % size.decoder_heads == 0
-        assert size.convnext_dim % 16 == 0
+        assert size.convnext_token_dim % 16 == 0
         assert size.dpt_hooks[-1] == size.depth - 1
         assert list(size.dpt_hooks) == sorted(set(size.dpt_hooks))
     code = "import sys, multimae.sizes, multimae.modalities; assert 'torch' not in sys.modules"

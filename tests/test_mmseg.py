@@ -52,7 +52,7 @@ from multimae.transfer import MultiMAETransfer
 
 settings = dict(
     backbone=dict(type="multimae.MultiMAE", modalities=["rgb"], image_size=32, dim=16, depth=1, num_heads=2),
-    head=dict(type="multimae.ConvNeXtHead", num_outputs=5, convnext_dim=64, depth=1),
+    head=dict(type="multimae.ConvNeXtHead", num_outputs=5, token_dim=64, depth=1),
 )
 theirs = MultiMAETransfer(**settings, loss=dict(type="mmseg.CrossEntropyLoss", avg_non_ignore=True))
 ours = MultiMAETransfer(**settings, loss="cross_entropy")

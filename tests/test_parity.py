@@ -94,7 +94,7 @@ def head_config(fixture: Fixture) -> dict[str, Any]:
     if config["head"] == "head_convnext":
         # The number of blocks is not in the metadata, but in the parameters' names.
         blocks = {name.split("blocks.")[1].split(".")[0] for name in fixture.group("param") if ".blocks." in name}
-        sizes = {"convnext_dim": config["convnext_dim"], "depth": len(blocks)}
+        sizes = {"token_dim": config["convnext_dim"], "depth": len(blocks)}
         return {"type": "ConvNeXtHead", "num_outputs": config["num_classes"], **sizes}
     return {
         "type": "DPTHead",

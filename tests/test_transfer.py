@@ -17,7 +17,7 @@ BACKBONE = {
     "depth": 4,
     "num_heads": 4,
 }
-CONVNEXT = {"type": "multimae.ConvNeXtHead", "convnext_dim": 64, "depth": 1}
+CONVNEXT = {"type": "multimae.ConvNeXtHead", "token_dim": 64, "depth": 1}
 DPT = {"type": "multimae.DPTHead", "hooks": [0, 1, 2, 3], "layer_dims": [4, 8, 12, 16], "feature_dim": 8}
 HEADS = {
     "convnext": CONVNEXT,

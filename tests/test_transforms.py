@@ -16,8 +16,8 @@ from multimae.data.maps import NearestMap, NormalMap, SmoothDepth
 from multimae.data.transforms import (
     centre_crop,
     encode_depth,
+    encode_image,
     encode_normal,
-    encode_rgb,
     encode_semseg,
     fit,
     pad,
@@ -162,7 +162,12 @@ def test_crops_leave_short_sides_whole() -> None:
 def test_rgb_is_normalised_by_imagenet() -> None:
     rgb = torch.randint(0, 255, (3, 4, 5), dtype=torch.uint8)
     mean, std = (np.array(values)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
-    np.testing.assert_allclose(encode_rgb(rgb).numpy(), (rgb.numpy() / 255 - mean) / std, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        encode_image(rgb, mean=IMAGENET_MEAN, std=IMAGENET_STD).numpy(),
+        (rgb.numpy() / 255 - mean) / std,
+        rtol=1e-5,
+        atol=1e-6,
+    )
 
 
 def test_labels_become_classes() -> None:

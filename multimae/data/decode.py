@@ -15,32 +15,39 @@ from PIL import Image
 
 from multimae.data.sample import DataError
 from multimae.data.spec import DatasetSpec
+from multimae.modalities import modality as modality_named
 
 Array = NDArray[Any]
 
 MODES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        "rgb": frozenset({"RGB", "L", "P", "RGBA", "CMYK"}),
+        "image": frozenset({"RGB", "L", "P", "RGBA", "CMYK"}),
         "depth": frozenset({"I;16", "I"}),
-        "semseg": frozenset({"L", "P"}),
-        "mask_valid": frozenset({"L", "P"}),
-        "normal": frozenset({"RGB"}),
+        "labels": frozenset({"L", "P"}),
+        "validity": frozenset({"L", "P"}),
+        "normals": frozenset({"RGB"}),
     }
 )
-"""Pillow's modes that can hold each modality; an 8-bit depth map would be read in the wrong unit."""
+"""Pillow's modes that can hold each kind of map; an 8-bit depth map would be read in the wrong unit."""
 
 
 def decode(path: Path, *, modality: str, spec: DatasetSpec) -> Array:
-    """Return uint8 [h, w, 3] for rgb and normal, uint16 [h, w] for depth, uint8 [h, w] for semseg and mask_valid."""
+    """Return uint8 [h, w, 3] for rgb and normal, uint16 [h, w] for depth, uint8 [h, w] for other maps."""
     array = _pixels(path, modality)
-    if modality == "semseg":
+    kind = kind_of(modality)
+    if kind == "labels":
         _check_labels(path, array, spec)
-    elif modality == "mask_valid":
+    elif kind == "validity":
         _check(path, array, (array != 0) & (array != 255), "a validity mask holds 0 (invalid) and 255 (valid) only")
-    elif modality == "depth" and array.dtype != np.uint16:
+    elif kind == "depth" and array.dtype != np.uint16:
         _check(path, array, (array < 0) | (array > 65535), "depth is 16-bit millimetres")
         array = array.astype(np.uint16)
     return array
+
+
+def kind_of(name: str) -> str:
+    """Return what kind of map a folder holds: its modality's, or `validity` for `mask_valid`."""
+    return "validity" if name == "mask_valid" else modality_named(name).kind
 
 
 def shrink(array: Array, *, modality: str, store_size: int) -> Array:
@@ -50,7 +57,7 @@ def shrink(array: Array, *, modality: str, store_size: int) -> Array:
     if scale >= 1:
         return array
     new_height, new_width = round(height * scale), round(width * scale)
-    if modality == "rgb":
+    if kind_of(modality) == "image":
         return np.asarray(Image.fromarray(array).resize((new_width, new_height), Image.Resampling.BILINEAR))
     rows = ((np.arange(new_height) + 0.5) * height / new_height).astype(np.intp)
     columns = ((np.arange(new_width) + 0.5) * width / new_width).astype(np.intp)
@@ -59,13 +66,16 @@ def shrink(array: Array, *, modality: str, store_size: int) -> Array:
 
 
 def _pixels(path: Path, modality: str) -> Array:
-    allowed = MODES[modality]
+    kind = kind_of(modality)
+    allowed = MODES[kind]
     try:
         with Image.open(path) as image:
             image.load()
             if image.mode not in allowed:
                 raise DataError(f"{path}: {modality} has image mode {image.mode}, wanted one of {sorted(allowed)}")
-            return np.asarray(image.convert("RGB") if modality == "rgb" else image)
+            if kind != "image":
+                return np.asarray(image)
+            return np.asarray(image.convert("L" if modality_named(modality).num_channels == 1 else "RGB"))
     except (OSError, SyntaxError, ValueError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be decoded as {modality}: {error}; restore the file or remove it") from error
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional
 
+from multimae.data.decode import kind_of
 from multimae.data.spec import DatasetSpec
 from multimae.shapes import Float
 
@@ -56,13 +57,14 @@ def to_maps(sample: Sample, *, names: Sequence[str], depth: Literal["nearest", "
 
 def _wrap(stored: Tensor, name: str, depth: Literal["nearest", "bicubic"]) -> Tensor:
     wrapped: Tensor
-    if name == "rgb":
+    kind = kind_of(name)
+    if kind == "image":
         wrapped = tv_tensors.Image(stored)
-    elif name == "depth":
+    elif kind == "depth":
         # torch does little with the 16 bits of the file; float32 holds every millimetre exactly.
         wrapped = {"nearest": NearestMap, "bicubic": SmoothDepth}[depth](stored.float())
     else:
-        wrapped = (NormalMap if name == "normal" else NearestMap)(stored)
+        wrapped = (NormalMap if kind == "normals" else NearestMap)(stored)
     return wrapped
 
 

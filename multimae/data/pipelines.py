@@ -18,8 +18,8 @@ from multimae.data.transforms import (
     crop,
     depth_target,
     encode_depth,
+    encode_image,
     encode_normal,
-    encode_rgb,
     encode_semseg,
     fit,
     is_valid,
@@ -31,7 +31,7 @@ from multimae.data.transforms import (
     size_of,
     uniform,
 )
-from multimae.modalities import MODALITIES
+from multimae.modalities import MODALITIES, modality
 from multimae.registry import TRANSFORMS
 
 Example = dict[str, dict[str, Any]]
@@ -245,12 +245,13 @@ class DepthEvaluation(Pipeline):
 
 
 def _encode(name: str, maps: Maps, num_classes: int) -> Tensor:
-    if name == "depth":
+    facts = modality(name)
+    if facts.kind == "depth":
         return encode_depth(maps)
     plain = maps[name].as_subclass(Tensor)
-    if name == "semseg":
+    if facts.kind == "labels":
         return encode_semseg(plain, num_classes=num_classes)
-    return encode_rgb(plain) if name == "rgb" else encode_normal(plain)
+    return encode_image(plain, mean=facts.mean, std=facts.std) if facts.kind == "image" else encode_normal(plain)
 
 
 def _depth_targets(sample: Sample, maps: Maps) -> dict[str, Tensor]:

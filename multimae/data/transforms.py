@@ -1,5 +1,6 @@
 """Steps of the pipelines: geometry that moves all maps alike, then encoding into what the model reads and predicts."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -8,8 +9,8 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
+from multimae.data.decode import kind_of
 from multimae.data.maps import Maps
-from multimae.modalities import IMAGENET_MEAN, IMAGENET_STD
 from multimae.shapes import Bool, Float, Int
 
 HeightWidth = tuple[int, int]
@@ -74,7 +75,8 @@ def pad(maps: Maps, *, size: int) -> Maps:
         return maps
     margins = [0, 0, max(0, size - width), max(0, size - height)]
     return {
-        name: functional.pad(map_, margins, fill=PAD_RGB if name == "rgb" else PAD_LABEL) for name, map_ in maps.items()
+        name: functional.pad(map_, margins, fill=PAD_RGB if kind_of(name) == "image" else PAD_LABEL)
+        for name, map_ in maps.items()
     }
 
 
@@ -107,10 +109,12 @@ def standardize_depth(
     return ((depth - float(mean)) / float(np.sqrt(variance + 1e-6))).masked_fill_(~known, 0.0)
 
 
-def encode_rgb(rgb: Tensor) -> Float[Tensor, "3 height width"]:
-    """Normalise 8-bit RGB [3, height, width] by ImageNet's mean and standard deviation."""
-    mean, std = (255 * torch.tensor(values)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
-    return rgb.to(torch.float32, memory_format=torch.contiguous_format).sub_(mean).div_(std)
+def encode_image(
+    image: Tensor, *, mean: Sequence[float], std: Sequence[float]
+) -> Float[Tensor, "channels height width"]:
+    """Normalise an 8-bit image [channels, height, width] by a mean and standard deviation, as shares of 255."""
+    means, stds = (255 * torch.tensor(values)[:, None, None] for values in (mean, std))
+    return image.to(torch.float32, memory_format=torch.contiguous_format).sub_(means).div_(stds)
 
 
 def encode_depth(maps: Maps) -> Float[Tensor, "1 height width"]:

@@ -20,7 +20,7 @@ from multimae.engine.reconstruction import MASK_SEED
 from multimae.engine.spool import Spool
 from multimae.layers import Grid
 from multimae.masking import Masking
-from multimae.modalities import IMAGENET_MEAN, IMAGENET_STD
+from multimae.modalities import modality
 from multimae.pretraining import MultiMAEPretraining
 
 NUM_PICTURES = 4
@@ -102,12 +102,13 @@ def _hidden(masking: Masking, *, name: str, grid: Grid, size: tuple[int, ...]) -
 
 
 def _draw(name: str, values: Tensor, *, scale_of: Tensor, spec: DatasetSpec) -> Picture:
-    if name == "rgb":
-        mean, std = (torch.tensor(numbers)[:, None, None] for numbers in (IMAGENET_MEAN, IMAGENET_STD))
-        return _rgb(values * std + mean)
-    if name == "depth":
+    facts = modality(name)
+    if facts.kind == "image":
+        mean, std = (torch.tensor(numbers)[:, None, None] for numbers in (facts.mean, facts.std))
+        return _rgb((values * std + mean).expand(3, -1, -1))
+    if facts.kind == "depth":
         return _depth(values[0], scale_of=scale_of[0])
-    return _labels(values, spec=spec) if name == "semseg" else _rgb((values + 1) / 2)
+    return _labels(values, spec=spec) if facts.kind == "labels" else _rgb((values + 1) / 2)
 
 
 def _rgb(values: Tensor) -> Picture:

@@ -30,11 +30,11 @@ class ConvNeXtBlock(nn.Module):
         return features + residual
 
 
-@MODELS.register_module()
+@MODELS.register_module(name=["ConvNeXtHead", "convnext"])
 class ConvNeXtHead(BaseModule):  # type: ignore[misc]  # mmengine is untyped
     """Cut each token into `num_sub_tokens` in a square, run ConvNeXt blocks on that finer map, predict, resize.
 
-    `convnext_dim`: channels of a whole token before it is cut; a sub-token has `convnext_dim / num_sub_tokens`.
+    `token_dim`: channels of a whole token before it is cut; a sub-token has `token_dim / num_sub_tokens`.
     """
 
     def __init__(
@@ -43,19 +43,17 @@ class ConvNeXtHead(BaseModule):  # type: ignore[misc]  # mmengine is untyped
         dim: int,
         num_main: int,
         num_outputs: int,
-        convnext_dim: int = 6144,
+        token_dim: int = 6144,
         depth: int = 4,
         num_sub_tokens: int = 16,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         self.side = isqrt(num_sub_tokens)
-        if self.side**2 != num_sub_tokens or convnext_dim % num_sub_tokens:
-            raise ValueError(
-                f"num_sub_tokens={num_sub_tokens} must be a square that divides convnext_dim={convnext_dim}"
-            )
-        sub_dim = convnext_dim // num_sub_tokens
-        self.proj_dec = nn.Linear(dim * num_main, convnext_dim)
+        if self.side**2 != num_sub_tokens or token_dim % num_sub_tokens:
+            raise ValueError(f"num_sub_tokens={num_sub_tokens} must be a square that divides token_dim={token_dim}")
+        sub_dim = token_dim // num_sub_tokens
+        self.proj_dec = nn.Linear(dim * num_main, token_dim)
         self.blocks = nn.Sequential(*(ConvNeXtBlock(sub_dim) for _ in range(depth)))
         self.final_layer = nn.Conv2d(sub_dim, num_outputs, kernel_size=1)
         initialise(self)

@@ -51,7 +51,7 @@ class FusionBlock(nn.Module):
         return fused
 
 
-@MODELS.register_module()
+@MODELS.register_module(name=["DPTHead", "dpt"])
 class DPTHead(BaseModule):  # type: ignore[misc]  # mmengine is untyped
     """Bring the tokens of four blocks to 1/4, 1/8, 1/16 and 1/32 of the image (for patches of 16) and fuse them.
 
