@@ -3,10 +3,8 @@
 import dataclasses
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import textwrap
 import time
 from collections.abc import Callable, Iterator
@@ -22,32 +20,19 @@ from slurm.jobs import run_state
 from slurm.launcher import SubmissionError
 from slurm.states import JobState
 from slurm.submission import recover, submit_attempt
+from tests.real_slurm import NEEDED, real_cluster
 
 ROOT = Path(__file__).parents[1]
-SCRIPTS = Path(os.environ.get("MULTIMAE_SHARED", ROOT.parent / "shared")) / "slurm"
-PORT = "17500"
+PORT = 17500
 ONE = Resources(cpus=1, gpus=1, memory_gb=1, minutes=30)
 
-pytestmark = [
-    pytest.mark.skipif(not (SCRIPTS / "slurm-up.sh").exists(), reason=f"no slurm-up.sh in {SCRIPTS}"),
-    pytest.mark.skipif(os.getuid() != 0, reason="slurm-up.sh wants to be root"),
-]
+pytestmark = NEEDED
 
 
 @pytest.fixture(scope="module", autouse=True)
-def real_cluster() -> Iterator[None]:
-    # Not in pytest's folder: the path of a unix socket has 108 bytes.
-    folder = tempfile.mkdtemp(prefix="slurm-test-", dir="/tmp")
-    environ = {**os.environ, "MINISLURM_PORT": PORT, "MINISLURM_ENFORCE": "1"}
-    environ.pop("SLURM_CONF", None)
-    try:
-        subprocess.run([SCRIPTS / "slurm-up.sh", folder], env=environ, check=True, stdout=subprocess.DEVNULL)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("SLURM_CONF", f"{folder}/etc/slurm.conf")
-            yield
-    finally:
-        subprocess.run([SCRIPTS / "slurm-down.sh", folder, "--purge"], check=False, stdout=subprocess.DEVNULL)
-        shutil.rmtree(folder, ignore_errors=True)
+def cluster() -> Iterator[None]:
+    with real_cluster(port=PORT):
+        yield
 
 
 @pytest.fixture

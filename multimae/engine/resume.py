@@ -82,7 +82,6 @@ class CheckpointHook(Hook):  # type: ignore[misc]  # mmengine is untyped
         self.spool = spool
         self.interval = interval
         self.folder = attempt.run_dir / "checkpoints"
-        self.resumed_from_step = 0
 
     def before_train(self, runner: Any) -> None:
         """Restore model, optimizer, schedules, step and random state, if there is a checkpoint."""
@@ -93,7 +92,13 @@ class CheckpointHook(Hook):  # type: ignore[misc]  # mmengine is untyped
         runner.optim_wrapper.load_state_dict(state["optimizer"])
         for scheduler, saved in zip(runner.param_schedulers, state["param_schedulers"], strict=True):
             scheduler.load_state_dict(saved)
-        runner.train_loop._iter = self.resumed_from_step = state["step"]
+        loop = runner.train_loop
+        loop._iter = state["step"]
+        # The sampler is moved on and the loader's iterator made here rather than by the loop: making it draws a random
+        # number, which must not come after the random state is restored.
+        loop.fast_forward_on_resume = True
+        loop.dataloader_iterator.skip_iter(state["step"])
+        loop.dataloader_iterator._ensure_iterator()
         runner.optim_wrapper.initialize_count_status(runner.model, state["step"], runner.train_loop.max_iters)
         set_random_state(state["random"])
 
