@@ -54,7 +54,10 @@ class Driver:
         self.limits = limits
         self.submissions: Counter[str] = Counter()
         self.code_dir = suite_dir / "code"
-        recover(self.folders.values(), launcher=launcher)
+
+    def recover(self) -> None:
+        """Find the jobs of a driver that was killed between submitting and writing it down."""
+        recover(self.folders.values(), launcher=self.launcher)
 
     def look(self) -> dict[str, RunState]:
         """Return every run's state now, in the plan's order; a run whose dependency is lost is blocked."""

@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import fcntl
-import os
 import subprocess
 import sys
 import threading
@@ -38,54 +37,86 @@ def follow(
     console = Console()
     suite_dir = arguments.runs_dir.resolve() / suite.name
     suite_dir.mkdir(parents=True, exist_ok=True)
-    with _only_driver(suite_dir) as lock:
-        if lock is None:
-            console.print(f"another sweep drives {suite_dir} already; come back when it is done, or end it first")
-            return 7
+    title = f"{suite.title} on {data.name}"
+    limits = Limits.of_this_machine(arguments.max_parallel)
+    driver = Driver(plan, suite_dir=suite_dir, launcher=_launcher(arguments), limits=limits)
+    with _driver_lock(suite_dir) as lock:
+        if not _try_lock(lock):
+            console.print(f"another sweep drives {suite_dir}; following it", highlight=False)
+            return _follow_another(driver, lock=lock, title=title, console=console, suite_dir=suite_dir)
         write_sweep(plan, suite_dir=suite_dir, title=suite.title, data=data, command=argv, created=time.time())
         for planned in plan:
             prepare(planned, data=data, suite_dir=suite_dir)
-        driver = Driver(
-            plan,
-            suite_dir=suite_dir,
-            launcher=_launcher(arguments),
-            limits=Limits.of_this_machine(arguments.max_parallel),
-        )
+        driver.recover()
         states: Mapping[str, RunState] = driver.look()
         if driver.is_over(states):
             console.print(f"nothing to start: {summary(states)}", highlight=False)
             return _conclude(states, suite_dir=suite_dir, console=console)
         print_plan(plan, suite_dir=suite_dir, data=data, reasons={})
         if arguments.detach:
-            return _detach(driver, arguments=arguments, argv=argv, console=console, lock=lock)
+            return _detach(driver, argv=argv, console=console, lock=lock)
         try:
-            states = _watch(driver, title=f"{suite.title} on {data.name}", console=console, suite_dir=suite_dir)
+            states = _watch(driver, title=title, console=console, suite_dir=suite_dir)
         except SubmissionError as error:
             raise PreconditionError(f"{error}\nwhat was submitted before goes on") from error
         except KeyboardInterrupt:
-            _detach(driver, arguments=arguments, argv=argv, console=console, lock=lock)
+            _detach(driver, argv=argv, console=console, lock=lock)
             return DETACHED
         return _conclude(states, suite_dir=suite_dir, console=console)
 
 
 def _watch(driver: Driver, *, title: str, console: Console, suite_dir: Path) -> Mapping[str, RunState]:
+    """Submit and show until nothing is left to do."""
     poll_s = SLURM_POLL_S if driver.launcher.name == "slurm" else LOCAL_POLL_S
     tracker = _Tracker(suite_dir)
-    seen: dict[str, str] = {}
-    live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
-    with live or contextlib.nullcontext():
+    with _Screen(console, title=title) as screen:
         while True:
             states = driver.look()
             if driver.submit_ready(states):
                 states = driver.look()
-            if live:
-                live.update(live_table(states, title=title), refresh=True)
-            else:
-                _print_changes(states, seen=seen, console=console)
+            screen.show(states)
             if driver.is_over(states):
                 return states
             tracker.tick(states)
             time.sleep(poll_s)
+
+
+def _follow_another(driver: Driver, *, lock: IO[str], title: str, console: Console, suite_dir: Path) -> int:
+    """Show what another driver of the same suite does, until it ends; leaving changes nothing."""
+    try:
+        with _Screen(console, title=title) as screen:
+            while not _try_lock(lock):
+                screen.show(driver.look())
+                time.sleep(LOCAL_POLL_S)
+    except KeyboardInterrupt:
+        return DETACHED
+    return _conclude(driver.look(), suite_dir=suite_dir, console=console)
+
+
+class _Screen:
+    """Show states as a live table on a terminal, as a line per change elsewhere."""
+
+    def __init__(self, console: Console, *, title: str) -> None:
+        self._console = console
+        self._title = title
+        self._seen: dict[str, str] = {}
+        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+
+    def __enter__(self) -> "_Screen":
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def show(self, states: Mapping[str, RunState]) -> None:
+        """Bring the screen up to date."""
+        if self._live:
+            self._live.update(live_table(states, title=self._title), refresh=True)
+        else:
+            _print_changes(states, seen=self._seen, console=self._console)
 
 
 def _print_changes(states: Mapping[str, RunState], *, seen: dict[str, str], console: Console) -> None:
@@ -115,9 +146,7 @@ def _conclude(states: Mapping[str, RunState], *, suite_dir: Path, console: Conso
     return 1 if lost else 0
 
 
-def _detach(
-    driver: Driver, *, arguments: argparse.Namespace, argv: Sequence[str], console: Console, lock: IO[str]
-) -> int:
+def _detach(driver: Driver, *, argv: Sequence[str], console: Console, lock: IO[str]) -> int:
     """Leave the jobs to themselves: a scheduler has them all; without one, a driver in the background goes on."""
     back = "the same command shows how far it is and collects"
     if driver.launcher.has_queue:
@@ -167,18 +196,18 @@ class _Tracker:
 
 
 @contextlib.contextmanager
-def _only_driver(suite_dir: Path) -> Iterator[IO[str] | None]:
-    """Hold the suite's driver lock, or give None if another process on this machine does."""
-    with (suite_dir / ".driver.lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield None
-            return
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
+def _driver_lock(suite_dir: Path) -> Iterator[IO[str]]:
+    """Open the file whose lock makes a process of this machine the suite's only driver."""
+    with (suite_dir / ".driver.lock").open("a") as file:
         yield file
+
+
+def _try_lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _launcher(arguments: argparse.Namespace) -> Launcher:

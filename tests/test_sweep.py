@@ -101,7 +101,7 @@ def test_the_same_command_again_starts_nothing_and_loads_no_torch(finished: Path
     assert not imported & {"torch", "mmengine", "mlflow", "pandas", "matplotlib"}
     after = {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file()}
     changed = {path.name for path in after if before.get(path) != after[path]}
-    assert changed <= {".driver.lock", ".tracking.lock"}
+    assert changed <= {".tracking.lock"}
 
 
 def test_a_dry_run_prints_the_plan_as_json_and_loads_no_torch(tmp_path: Path, data: Path) -> None:
@@ -200,6 +200,22 @@ def test_a_killed_job_and_a_killed_driver_lose_nothing_finished(tmp_path: Path, 
     assert 0 < start["resumed_from_step"] < start["max_steps"]
     result = json.loads((run_dir / "result.json").read_text())
     assert result["attempts"] == 2
+
+
+def test_ctrl_c_detaches_and_the_same_command_follows_and_collects(tmp_path: Path, data: Path) -> None:
+    runs = tmp_path / "runs"
+    driver = subprocess.Popen(
+        command(runs, data, "--executor", "local"), stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    wait_for(lambda: next(iter(runs.glob("smoke/*/attempts/1/started.json")), None))
+    os.killpg(driver.pid, signal.SIGINT)  # as a terminal does: to the driver and all its children
+    said, _ = driver.communicate(timeout=60)
+    assert driver.returncode == 130
+    assert "goes on" in said
+    back = sweep(runs, data)
+    assert back.returncode == 0, back.stdout + back.stderr
+    assert all((folder / "result.json").exists() for folder in run_dirs(runs).values())
+    assert {len(list((folder / "attempts").iterdir())) for folder in run_dirs(runs).values()} == {1}
 
 
 def wait_for(look: Any, *, seconds: float = 120) -> Any:
