@@ -22,6 +22,10 @@ from slurm.submission import recover, submit_attempt
 
 ACTIVE = ("queued", "running")
 
+# A training step frees and asks again for the same large blocks; glibc gives them back to the system in between unless
+# told not to. benchmarks/speed/allocator.py measures what that costs on a CPU; other C libraries ignore the names.
+ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
@@ -118,7 +122,7 @@ class Driver:
             ],
             resources=asked,
             after=[needed_job.job_id for needed_job in needed if needed_job and needed_job.job_id],
-            env={"OMP_NUM_THREADS": str(asked.cpus), "PYTHONPATH": str(self.code)},
+            env={"OMP_NUM_THREADS": str(asked.cpus), "PYTHONPATH": str(self.code), **ALLOCATOR},
         )
         self.submissions[key] += 1
 
