@@ -1,5 +1,8 @@
 """Our children of mmengine's registries: `dict(type="multimae.MultiMAE", ...)` works from any OpenMMLab config."""
 
+from pathlib import Path
+from pkgutil import iter_modules
+
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
@@ -12,7 +15,11 @@ MODELS = Registry(
     "model",
     parent=MMENGINE_MODELS,
     scope="multimae",
-    locations=["multimae.backbone", "multimae.pretraining", "multimae.transfer", "multimae.heads"],
+    # Heads are found by their files, so that adding one is adding a file.
+    locations=[
+        *("multimae.backbone", "multimae.pretraining", "multimae.transfer"),
+        *(f"multimae.heads.{module.name}" for module in iter_modules([str(Path(__file__).parent / "heads")])),
+    ],
 )
 DATASETS = Registry("dataset", parent=MMENGINE_DATASETS, scope="multimae", locations=["multimae.data.folder"])
 TRANSFORMS = Registry("transform", parent=MMENGINE_TRANSFORMS, scope="multimae", locations=["multimae.data.pipelines"])

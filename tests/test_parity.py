@@ -95,9 +95,9 @@ def head_config(fixture: Fixture) -> dict[str, Any]:
         # The number of blocks is not in the metadata, but in the parameters' names.
         blocks = {name.split("blocks.")[1].split(".")[0] for name in fixture.group("param") if ".blocks." in name}
         sizes = {"token_dim": config["convnext_dim"], "depth": len(blocks)}
-        return {"type": "ConvNeXtHead", "num_outputs": config["num_classes"], **sizes}
+        return {"type": "multimae.ConvNeXtHead", "num_outputs": config["num_classes"], **sizes}
     return {
-        "type": "DPTHead",
+        "type": "multimae.DPTHead",
         "num_outputs": config["num_classes"],
         "task": config["head"].removeprefix("head_dpt_"),
         "hooks": config["hooks"],

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.nyuv2 import SEMSEG
 from tests.tinydata import write_frames
 
 ROOT = Path(__file__).parents[1]
@@ -82,7 +83,8 @@ def test_the_learning_rate_follows_the_recipe_step_by_step(finished: Path) -> No
     recorded = [event for event in spool(run_dir, 1) if event["kind"] == "metrics" and "train/lr" in event["values"]]
     steps = recorded[-1]["step"]
     assert [event["step"] for event in recorded] == list(range(1, steps + 1))
-    expected = [1e-3 * 0.5 * (1 + math.cos(math.pi * step / steps)) for step in range(steps)]
+    base = SEMSEG.recipes["cpu"].lr
+    expected = [base * 0.5 * (1 + math.cos(math.pi * step / steps)) for step in range(steps)]
     assert [event["values"]["train/lr"] for event in recorded] == pytest.approx(expected)
 
 

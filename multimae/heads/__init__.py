@@ -3,8 +3,3 @@
 A head is built with `dim` (the encoder's width), `num_main` (how many modalities it reads) and `num_outputs`, and is
 called as `head(encoded, image_size=(height, width))`.
 """
-
-from multimae.heads.convnext import ConvNeXtHead
-from multimae.heads.dpt import DPTHead
-
-__all__ = ["ConvNeXtHead", "DPTHead"]
