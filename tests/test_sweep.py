@@ -148,6 +148,26 @@ def test_mlflow_holds_the_sweep_and_its_runs(finished: Path, data: Path) -> None
     assert listed.stdout.split("\n")[:-1] == ["FINISHED False", "FINISHED True", "FINISHED True", "FINISHED True"]
 
 
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["--suite", "nyuv3"], 2, "did you mean nyuv2"),
+        (["--set", "recipe.lrr=1"], 2, "did you mean lr"),
+        (["--size", "tinny"], 2, "did you mean tiny"),
+        (["--data-root", "/"], 3, "nyu_depth_v2_labeled.mat"),
+        (["--cluster-file", "/nowhere/clusters.toml"], 2, "/nowhere/clusters.toml"),
+    ],
+)
+def test_what_is_wrong_with_a_command_is_said_at_once(
+    tmp_path: Path, data: Path, options: list[str], code: int, said: str
+) -> None:
+    refused = sweep(tmp_path / "runs", data, *options)
+    assert refused.returncode == code
+    assert said in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not list(tmp_path.glob("runs/*/*"))
+
+
 def test_a_truncated_image_fails_its_runs_by_name_and_no_others(tmp_path: Path) -> None:
     data = write_frames(tmp_path / "data")
     suite = tmp_path / "broken.py"
