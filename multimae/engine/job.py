@@ -4,7 +4,6 @@ import json
 import time
 from typing import Any
 
-import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
@@ -38,7 +37,6 @@ def execute(attempt: Attempt, *, stop: StopRequest) -> None:
     run_dir = attempt.run_dir
     run = json.loads((run_dir / "run.json").read_text())
     config = Config.fromfile(run_dir / "config.py")
-    torch.set_num_threads(config.job.get("num_threads") or torch.get_num_threads())
 
     spool = Spool(attempt.spool_path if is_main_process() else None)
     checkpoints = CheckpointHook(attempt=attempt, spool=spool, interval=config.job.checkpoint_interval)
