@@ -205,16 +205,15 @@ def standard_depth_scores(
 
 
 class ConstantPredictor:
-    """Say the best that can be said without looking: the most frequent class, or the median depth, of `train`.
+    """Say the same of every pixel: a class (0..C-1), or a depth in millimetres.
 
+    The most frequent class or the median depth of the training images is the best that can be said without looking.
     `metric` must be fresh and of the protocol of the batches.
     """
 
-    def __init__(self, metric: SegmentationMetric | DepthMetric, *, train: MultiModalFolder) -> None:
+    def __init__(self, metric: SegmentationMetric | DepthMetric, *, constant: float) -> None:
         self.metric = metric
-        self._constant: float = (
-            most_frequent_class(train) if isinstance(metric, SegmentationMetric) else median_depth_mm(train)
-        )
+        self._constant = constant
 
     def process(self, batch: Batch) -> None:
         """Score the constant on a batch."""

@@ -238,7 +238,8 @@ def test_constants_of_the_training_set(root: Path) -> None:
 def test_constant_class_is_scored_like_a_model(root: Path, protocol: Any) -> None:
     train, test = (folder(root, split=part, task="Semseg", protocol=protocol) for part in ("train", "test"))
     loader = DataLoader(test, batch_size=2)
-    constant = ConstantPredictor(SegmentationMetric(num_classes=40, protocol=protocol), train=train)
+    fresh = SegmentationMetric(num_classes=40, protocol=protocol)
+    constant = ConstantPredictor(fresh, constant=float(most_frequent_class(train)))
     for batch in loader:
         constant.process(batch)
     scores = constant.evaluate(3)
@@ -254,7 +255,7 @@ def test_constant_class_is_scored_like_a_model(root: Path, protocol: Any) -> Non
 def test_constant_depth_is_scored_like_a_model(root: Path, protocol: Any) -> None:
     train, test = (folder(root, split=part, task="Depth", protocol=protocol) for part in ("train", "test"))
     loader = DataLoader(test, batch_size=2)
-    predictor = ConstantPredictor(depth_metric(protocol), train=train)
+    predictor = ConstantPredictor(depth_metric(protocol), constant=median_depth_mm(train))
     for batch in loader:
         predictor.process(batch)
     scores = predictor.evaluate(3)

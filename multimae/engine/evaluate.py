@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 from multimae.data.folder import MultiModalFolder
 from multimae.engine.reconstruction import score_reconstruction
 from multimae.engine.signals import StopRequest
-from multimae.evaluation import ConstantPredictor
+from multimae.evaluation import ConstantPredictor, median_depth_mm, most_frequent_class
 from multimae.registry import EVALUATORS
 
 Batch = dict[str, Any]
@@ -32,12 +32,14 @@ class Evaluation:
 
 
 class Evaluations:
-    """The evaluations of one run; data loaders are built once, so that what they cache is read once."""
+    """The evaluations of one run; what cannot change between two of them is built or computed once."""
 
     def __init__(self, *, kind: str, stop: StopRequest) -> None:
         self.kind = kind
         self.stop = stop
         self._loaders: dict[str, Loader] = {}
+        self._baselines: dict[str, dict[str, float]] = {}
+        self._constant: float | None = None
 
     def run(self, model: Any, item: Any) -> Evaluation:
         """Carry out the evaluation `item` of a config; raise PreemptedError between batches if asked to stop."""
@@ -45,28 +47,40 @@ class Evaluations:
         if name not in self._loaders:
             self._loaders[name] = Runner.build_dataloader(item.dataloader, seed=0)
         loader = self._loaders[name]
-        num_samples = len(cast(Sized, loader.dataset))
         training = model.training
         model.eval()
         with torch.no_grad():
             if self.kind == "pretraining":
                 metrics, baseline = score_reconstruction(_unwrapped(model), self._batches(loader))
             else:
-                metrics, baseline = self._transfer(model, loader, item, num_samples=num_samples)
+                metrics, baseline = self._transfer(model, loader, item, name=name)
         model.train(training)
         return Evaluation(
-            split=item.split, protocol=item.protocol, metrics=metrics, baseline=baseline, num_samples=num_samples
+            split=item.split,
+            protocol=item.protocol,
+            metrics=metrics,
+            baseline=baseline,
+            num_samples=_num_samples(loader),
         )
 
     def _transfer(
-        self, model: Any, loader: Loader, item: Any, *, num_samples: int
+        self, model: Any, loader: Loader, item: Any, *, name: str
     ) -> tuple[dict[str, float], dict[str, float]]:
         evaluator = Evaluator(item.evaluator)
-        constant = ConstantPredictor(EVALUATORS.build(item.evaluator), train=_training_targets(item))
+        constant = None if name in self._baselines else self._constant_predictor(item)
         for batch in self._batches(loader):
             evaluator.process(data_samples=model.val_step(batch), data_batch=batch)
-            constant.process(batch)
-        return evaluator.evaluate(num_samples), constant.evaluate(num_samples)
+            if constant is not None:
+                constant.process(batch)
+        if constant is not None:
+            self._baselines[name] = constant.evaluate(_num_samples(loader))
+        return evaluator.evaluate(_num_samples(loader)), self._baselines[name]
+
+    def _constant_predictor(self, item: Any) -> ConstantPredictor:
+        if self._constant is None:
+            train = _training_targets(item)
+            self._constant = float(most_frequent_class(train)) if self.kind == "semseg" else median_depth_mm(train)
+        return ConstantPredictor(EVALUATORS.build(item.evaluator), constant=self._constant)
 
     def _batches(self, loader: Loader) -> Iterable[Batch]:
         for batch in loader:
@@ -80,6 +94,10 @@ def _training_targets(item: Any) -> MultiModalFolder:
     target = "depth" if item.evaluator.type == "multimae.DepthMetric" else "semseg"
     chosen = {"split": "train", "modalities": [target], "limit": NUM_TRAINING_IMAGES, "cache": "none"}
     return MultiModalFolder(**{**described, **chosen})
+
+
+def _num_samples(loader: Loader) -> int:
+    return len(cast(Sized, loader.dataset))
 
 
 def _unwrapped(model: Any) -> Any:
