@@ -32,10 +32,14 @@ MODES: Mapping[str, frozenset[str]] = MappingProxyType(
 
 
 def decode(path: Path, *, modality: str, spec: DatasetSpec) -> Array:
-    """Return uint8 [h, w, 3] for rgb and normal, uint16 [h, w] for depth, uint8 [h, w] for other maps."""
+    """Return uint8 [h, w, 3] for rgb and normal, uint16 [h, w] for depth, uint8 [h, w] for other maps.
+
+    Labels are 0 (unlabelled) or a class from 1, however they are stored.
+    """
     array = _pixels(path, modality)
     kind = kind_of(modality)
     if kind == "labels":
+        array = _labels_from_one(array, spec)
         _check_labels(path, array, spec)
     elif kind == "validity":
         _check(path, array, (array != 0) & (array != 255), "a validity mask holds 0 (invalid) and 255 (valid) only")
@@ -43,6 +47,14 @@ def decode(path: Path, *, modality: str, spec: DatasetSpec) -> Array:
         _check(path, array, (array < 0) | (array > 65535), "depth is 16-bit millimetres")
         array = array.astype(np.uint16)
     return array
+
+
+def blank(*, modality: str, height: int, width: int) -> Array:
+    """Return a map that holds nothing, in the codes of the files: black, invalid, unlabelled or missing."""
+    coloured = kind_of(modality) in ("image", "normals")
+    channels = modality_named(modality).num_channels if coloured else 1
+    shape = (height, width) if channels == 1 else (height, width, channels)
+    return np.zeros(shape, dtype=np.uint16 if kind_of(modality) == "depth" else np.uint8)
 
 
 def kind_of(name: str) -> str:
@@ -80,10 +92,19 @@ def _pixels(path: Path, modality: str) -> Array:
         raise DataError(f"{path}: cannot be decoded as {modality}: {error}; restore the file or remove it") from error
 
 
+def _labels_from_one(labels: Array, spec: DatasetSpec) -> Array:
+    # In 8 bits 255 + 1 is 0: unlabelled becomes unlabelled.
+    return labels if spec.first_label else labels.astype(np.uint8) + np.uint8(1)
+
+
 def _check_labels(path: Path, labels: Array, spec: DatasetSpec) -> None:
-    wanted = f"{spec.name} has labels 0 (unlabelled) to {spec.num_classes}"
-    if labels.max() > spec.num_classes:
-        _check(path, labels, labels > spec.num_classes, wanted)
+    if labels.max() <= spec.num_classes:
+        return
+    unlabelled = 0 if spec.first_label else 255
+    last = spec.num_classes - 1 + spec.first_label
+    wanted = f"{spec.name} has labels {spec.first_label} to {last}, and {unlabelled} for unlabelled"
+    stored = labels if spec.first_label else labels - np.uint8(1)
+    _check(path, stored, labels > spec.num_classes, wanted)
 
 
 def _check(path: Path, array: Array, wrong: NDArray[np.bool_], wanted: str) -> None:

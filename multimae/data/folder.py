@@ -1,6 +1,6 @@
 """A data set in the folder layout of `layout.py`, for torch's data loaders."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,11 +9,21 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from multimae.data.decode import Array, decode, shrink
-from multimae.data.layout import find_root, list_samples, name_order, split_names, with_validity
+from multimae.data.decode import Array, blank, decode, shrink
+from multimae.data.layout import (
+    Missing,
+    class_names,
+    few_of,
+    find_root,
+    labels,
+    list_samples,
+    name_order,
+    split_names,
+    with_validity,
+)
 from multimae.data.maps import Sample
 from multimae.data.pipelines import Example
-from multimae.data.sample import DataError, SampleFiles
+from multimae.data.sample import DataError, SampleFiles, Samples
 from multimae.data.spec import spec
 from multimae.registry import DATASETS, TRANSFORMS
 
@@ -29,6 +39,11 @@ class MultiModalFolder(Dataset[Example]):
     `cache="memory"`, which keeps decoded maps after their first use, an epoch costs neither decoding nor large resizes.
     Each worker process has a cache of its own, which lives as long as it does: use `persistent_workers`.
     Evaluation at original resolution needs `store_size=None`. `limit` keeps that many samples, spread over the names.
+
+    `folders` names the folder of a modality where it is not the modality's name. `missing="allow"` keeps samples that
+    lack modalities: the maps are blank and `Sample.available` says so. `labelled` gives each sample the number of its
+    class (`layout.class_names`). `train_ratio` trains on a share of `train`, of each class alike if labelled;
+    `subset_seed` says on which.
     """
 
     def __init__(
@@ -43,10 +58,26 @@ class MultiModalFolder(Dataset[Example]):
         cache: Literal["none", "memory"] = "none",
         store_size: int | None = None,
         limit: int | None = None,
+        folders: Mapping[str, str] | None = None,
+        missing: Missing = "error",
+        labelled: bool = False,
+        train_ratio: float = 1.0,
+        subset_seed: int = 0,
     ) -> None:
         self.spec = spec(dataset)
         self.root = find_root(Path(root), self.spec)
-        self.files = _select(self.root, split=split, modalities=modalities, val_ratio=val_ratio, limit=limit)
+        self.modalities = tuple(modalities)
+        self.missing = missing
+        self.class_names = class_names(self.root) if labelled else ()
+        folder = "test" if split == "test" else "train"
+        found = list_samples(
+            self.root, folder, with_validity(self.root, folder, modalities), folders=folders, missing=missing
+        )
+        self._labels = labels(self.root, folder, found.names) if labelled else {}
+        names = _select(found.names, split=split, val_ratio=val_ratio, where=self.root)
+        if split == "train":
+            names = few_of(names, ratio=train_ratio, seed=subset_seed, groups=self._labels)
+        self.files: Samples = found.only(_spread(names, limit=limit))
         self.pipeline = TRANSFORMS.build(pipeline) if isinstance(pipeline, dict) else pipeline
         self.store_size = store_size
         self._cached: dict[int, Sample] | None = {"none": None, "memory": dict[int, Sample]()}[cache]
@@ -71,26 +102,46 @@ class MultiModalFolder(Dataset[Example]):
         _check_same_size(files, arrays)
         if self.store_size is not None:
             arrays = {name: shrink(array, modality=name, store_size=self.store_size) for name, array in arrays.items()}
+        available = None
+        if self.missing == "allow":
+            available = {name: name in arrays for name in self.modalities}
+            height, width = next(iter(arrays.values())).shape[:2]
+            arrays |= {
+                name: blank(modality=name, height=height, width=width)
+                for name in self.files.folders
+                if name not in arrays
+            }
         maps = {name: _to_tensor(array) for name, array in arrays.items()}
-        return Sample(name=files.name, spec=self.spec, maps=maps)
+        return Sample(
+            name=files.name, spec=self.spec, maps=maps, available=available, label=self._number_of_class(files.name)
+        )
+
+    def numbers_of_classes(self) -> list[int]:
+        """Return the number of every sample's class."""
+        return [number for name in self.files.names if (number := self._number_of_class(name)) is not None]
+
+    def _number_of_class(self, name: str) -> int | None:
+        if not self._labels:
+            return None
+        label = self._labels[name]
+        if label not in self.class_names:
+            raise DataError(f"sample {name!r} of {self.root} is of class {label!r}, which no training sample is of")
+        return self.class_names.index(label)
 
 
-def _select(
-    root: Path, *, split: Split, modalities: Sequence[str], val_ratio: float, limit: int | None
-) -> tuple[SampleFiles, ...]:
-    folder = "test" if split == "test" else "train"
-    files = list_samples(root, folder, with_validity(root, folder, modalities))
-    if split != "test":
-        kept = frozenset(split_names((file.name for file in files), val_ratio=val_ratio, part=split))
-        files = tuple(file for file in files if file.name in kept)
-    if not files:
-        raise ValueError(f"{split} of {root} is empty with val_ratio={val_ratio}; raise it, or lower it for train")
+def _select(names: Sequence[str], *, split: Split, val_ratio: float, where: Path) -> tuple[str, ...]:
+    selected = tuple(names) if split == "test" else split_names(names, val_ratio=val_ratio, part=split)
+    if not selected:
+        raise ValueError(f"{split} of {where} is empty with val_ratio={val_ratio}; raise it, or lower it for train")
+    return selected
+
+
+def _spread(names: Sequence[str], *, limit: int | None) -> tuple[str, ...]:
     if limit is None:
-        return files
+        return tuple(names)
     if limit < 1:
         raise ValueError(f"limit is {limit}, wanted None or at least 1")
-    spread = sorted(files, key=lambda file: name_order(file.name))[:limit]
-    return tuple(sorted(spread, key=lambda file: file.name))
+    return tuple(sorted(sorted(names, key=name_order)[:limit]))
 
 
 def _check_same_size(files: SampleFiles, arrays: dict[str, Array]) -> None:

@@ -23,11 +23,16 @@ Maps = dict[str, Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """Hold one decoded sample: per modality [channels, height, width], in the codes of the files."""
+    """Hold one decoded sample: per modality [channels, height, width], in the codes of the files.
+
+    `available`, if samples may lack modalities, says which of the maps are real. `label` is the number of its class.
+    """
 
     name: str
     spec: DatasetSpec
     maps: Mapping[str, Tensor]
+    available: Mapping[str, bool] | None = None
+    label: int | None = None
 
     @property
     def height_width(self) -> tuple[int, int]:

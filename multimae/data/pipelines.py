@@ -42,14 +42,15 @@ Range = tuple[float, float]
 class Pipeline:
     """Hold what all pipelines need: the modalities the model reads and the size it reads them at."""
 
-    def __init__(self, *, inputs: Sequence[str], size: int) -> None:
-        if unknown := [name for name in inputs if name not in MODALITIES]:
+    def __init__(self, *, inputs: Sequence[str], size: int, targets: Sequence[str] = ()) -> None:
+        if unknown := [name for name in (*inputs, *targets) if name not in MODALITIES]:
             raise ValueError(f"unknown inputs {unknown}; known: {list(MODALITIES)}")
         if not inputs:
             raise ValueError(f"inputs is empty; name at least one of {list(MODALITIES)}")
         if size < 1:
             raise ValueError(f"size is {size}, wanted a positive number of pixels")
         self.inputs = tuple(inputs)
+        self.targets = tuple(targets)
         self.size = size
 
     def example(self, sample: Sample, maps: Maps, *, targets: dict[str, Tensor], content: HeightWidth) -> Example:
@@ -59,18 +60,26 @@ class Pipeline:
             "original_hw": torch.tensor(sample.height_width),
             "content_hw": torch.tensor(content),
         }
+        if sample.available is not None:
+            read = (*self.inputs, *self.targets)
+            meta["available"] = {name: torch.tensor(sample.available[name]) for name in read}
         return {"inputs": self.encode(maps, sample.spec.num_classes), "targets": targets, "meta": meta}
 
     def encode(self, maps: Maps, num_classes: int) -> dict[str, Tensor]:
         """Return the inputs in the order they were asked for."""
         return {name: _encode(name, maps, num_classes) for name in self.inputs}
 
+    def encoded_targets(self, sample: Sample, maps: Maps) -> dict[str, Tensor]:
+        """Return what is predicted without being read, in the format of inputs."""
+        return {name: _encode(name, maps, sample.spec.num_classes) for name in self.targets}
+
 
 @TRANSFORMS.register_module()
 class PretrainingAugmentation(Pipeline):
     """Cut one random box out of all modalities, resize it to `size` x `size`, mirror it with `hflip_prob`.
 
-    `scale` is the box's share of the image, `ratio` its aspect (MultiMAE section 3.3: no colour jitter).
+    `scale` is the box's share of the image, `ratio` its aspect (MultiMAE section 3.3: no colour jitter). `targets`:
+    modalities that are predicted without being read.
     """
 
     def __init__(
@@ -78,21 +87,22 @@ class PretrainingAugmentation(Pipeline):
         *,
         inputs: Sequence[str],
         size: int,
+        targets: Sequence[str] = (),
         scale: Range = (0.2, 1.0),
         ratio: Range = (3 / 4, 4 / 3),
         hflip_prob: float = 0.5,
     ) -> None:
-        super().__init__(inputs=inputs, size=size)
+        super().__init__(inputs=inputs, size=size, targets=targets)
         self.box = v2.RandomResizedCrop(size, scale=scale, ratio=ratio)
         self.hflip_prob = hflip_prob
 
     def __call__(self, sample: Sample) -> Example:
-        maps = to_maps(sample, names=self.inputs, depth="bicubic")
+        maps = to_maps(sample, names=(*self.inputs, *self.targets), depth="bicubic")
         box = self.box.make_params([next(iter(maps.values()))])
         maps = crop(maps, **box)
         maps = resize(maps, to=(self.size, self.size), rgb_filter="bicubic")
         maps = random_flip(maps, prob=self.hflip_prob)
-        return self.example(sample, maps, targets={}, content=size_of(maps))
+        return self.example(sample, maps, targets=self.encoded_targets(sample, maps), content=size_of(maps))
 
 
 @TRANSFORMS.register_module()
@@ -100,10 +110,10 @@ class PretrainingEvaluation(Pipeline):
     """Resize the shorter side to `size` and cut out the central square."""
 
     def __call__(self, sample: Sample) -> Example:
-        maps = to_maps(sample, names=self.inputs, depth="bicubic")
+        maps = to_maps(sample, names=(*self.inputs, *self.targets), depth="bicubic")
         maps = resize(maps, to=fit(size_of(maps), size=self.size, side="shorter"), rgb_filter="bicubic")
         maps = centre_crop(maps, size=self.size)
-        return self.example(sample, maps, targets={}, content=size_of(maps))
+        return self.example(sample, maps, targets=self.encoded_targets(sample, maps), content=size_of(maps))
 
 
 @TRANSFORMS.register_module()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
+from typing import Literal
 
 from multimae.modalities import MODALITIES
 
@@ -17,7 +18,8 @@ CropBox = tuple[int, int, int, int]
 class DatasetSpec:
     """Describe one data set; `multimae/data/<name>.py` holds it as `SPEC`.
 
-    `classes` leave out "unlabelled", which is 0 on disk: class `classes[i]` is stored as i + 1 and trained as i.
+    `classes` leave out "unlabelled". Class `classes[i]` is trained as i and stored as i + `first_label`: with 1, 0 on
+    disk is unlabelled; with 0, as in pseudo labels of the reference, 255 is.
     `depth_mean_mm` and `depth_std_mm` are taken over the valid pixels of the training depth.
     `eval_crop` is (top, bottom, left, right) at original resolution, ends excluded, of the standard depth protocol.
     `how_to_get` is shown to a user whose data is not there: say where it comes from and which layout is expected.
@@ -34,6 +36,7 @@ class DatasetSpec:
     licence: str
     how_to_get: str
     eval_crop: CropBox | None = None
+    first_label: Literal[0, 1] = 1
 
     def __post_init__(self) -> None:
         if len(self.palette) != len(self.classes):

@@ -20,7 +20,7 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Literal
 
-from multimae.data.prepare.rooms_store import VIEWS_PER_ROOM, finished, write_classes, write_frame
+from multimae.data.prepare.rooms_store import VIEWS_PER_ROOM, finished, write_classes, write_frame, write_labels
 
 DEFAULT_TRAIN, DEFAULT_TEST, DEFAULT_SIZE, DEFAULT_SAMPLES = 240, 80, "160x120", 8
 SMALLEST, LARGEST = 32, 2048
@@ -70,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
         with _progress(missing) as advance:
             for done in _rendered(tasks, workers=args.workers):
                 advance(done)
+        for split in ("train", "test"):
+            write_labels(args.out, split=split)
     except BrokenProcessPool:
         return _refuse("a worker was killed, perhaps for memory; run again with fewer --workers", status=EXIT_FAILED)
     except KeyboardInterrupt:

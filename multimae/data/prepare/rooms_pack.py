@@ -62,6 +62,9 @@ def check(source: Path) -> None:
             found = len(list((source / split / folder / "all").glob("*")))
             if found != frames:
                 raise ValueError(f"{source / split / folder} holds {found} files, wanted {frames}; render them first")
+        rows = (source / split / "labels.csv").read_text("utf-8").splitlines()[1:]
+        if len(rows) != frames:
+            raise ValueError(f"{source / split / 'labels.csv'} lists {len(rows)} frames, wanted {frames}")
         missing = [name for name, frames in class_frames(source, split=split).items() if frames == 0]
         if missing:
             raise ValueError(f"no {split} frame shows {', '.join(missing)}; render with another seed")
@@ -117,7 +120,8 @@ def _stored(path: Path) -> bytes:
 
 def _files(source: Path) -> list[Path]:
     folders = [source / split / folder / "all" for split in ARCHIVE_FRAMES for folder in FOLDERS]
-    return [source / "classes.json", *(path for folder in folders for path in sorted(folder.iterdir()))]
+    tables = [source / "classes.json", *(source / split / "labels.csv" for split in ARCHIVE_FRAMES)]
+    return [*tables, *(path for folder in folders for path in sorted(folder.iterdir()))]
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ class Frame:
     depth: NDArray[np.uint16]
     semseg: NDArray[np.uint8]
     normal: NDArray[np.uint8]
+    kind: str
     camera: Camera
 
 
@@ -39,6 +40,7 @@ class Stage:
     `labels[i]` is the class of shape i, counted from 1 as the renderer does; 0 is a ray that hits nothing.
     """
 
+    kind: str
     scene: Any
     reflectance: Any
     labels: NDArray[np.uint8]
@@ -133,7 +135,7 @@ def _stage(room: Room) -> Stage:
     scenes = [mitsuba.load_dict({"type": "scene", **meshes}, parallel=False, optimize=False) for meshes in (lit, bare)]
     if [shape.id() for shape in scenes[0].shapes()] != list(lit):
         raise RuntimeError("Mitsuba reordered the shapes of a scene; labels cannot be told")
-    return Stage(scene=scenes[0], reflectance=scenes[1], labels=np.array(labels, dtype=np.uint8))
+    return Stage(kind=room.kind, scene=scenes[0], reflectance=scenes[1], labels=np.array(labels, dtype=np.uint8))
 
 
 def _mesh(name: str, geometry: Geometry, *, bsdf: Any, emitter: Any) -> Any:
@@ -254,6 +256,7 @@ def _photograph(
         depth=np.rint(surfaces.depth_m * 1000).astype(np.uint16),
         semseg=surfaces.labels,
         normal=np.rint((surfaces.normals + 1) * 127.5).astype(np.uint8),
+        kind=stage.kind,
         camera=camera,
     )
 

@@ -23,8 +23,9 @@ QUARTERS = (0.0, np.pi / 2, np.pi, -np.pi / 2)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Room:
-    """Hold a finished room: its parts, where one cannot stand, and the points worth looking at."""
+    """Hold a finished room: its kind, its parts, where one cannot stand, and the points worth looking at."""
 
+    kind: str
     size: Vector
     parts: tuple[Part, ...]
     obstacles: tuple[Area, ...]
@@ -41,7 +42,7 @@ def draw_room(rng: Generator) -> Room:
     KINDS[str(kind)](rng, style, plan)
     _fill(rng, style, plan)
     _hang_pictures(rng, style, plan)
-    return Room(size=size, parts=tuple(plan.parts), obstacles=tuple(plan.floor), focus=tuple(plan.focus))
+    return Room(kind=str(kind), size=size, parts=tuple(plan.parts), obstacles=tuple(plan.floor), focus=tuple(plan.focus))
 
 
 def _build_shell(rng: Generator, style: Style, plan: Plan) -> None:

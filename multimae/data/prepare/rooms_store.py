@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from multimae.data.layout import NO_CLASS
 from multimae.data.rooms import CLASSES
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def finished(out: Path, *, split: str, index: int) -> bool:
 
 
 def write_frame(frame: "Frame", *, out: Path, split: str, index: int) -> None:
-    """Write a frame's files, rgb last."""
+    """Write a frame's files, rgb last; what kind of room it shows goes into a file of its own, for `write_labels`."""
+    _write(_label_path(out, split=split, index=index), f"{frame.kind}\n".encode())
     valid = np.where(frame.depth > 0, 255, 0).astype(np.uint8)
     arrays = {"depth": frame.depth, "semseg": frame.semseg, "mask_valid": valid, "normal": frame.normal}
     for modality, array in arrays.items():
@@ -42,6 +44,14 @@ def write_frame(frame: "Frame", *, out: Path, split: str, index: int) -> None:
     _write(frame_path(out, split=split, modality="rgb", index=index), data)
 
 
+def write_labels(out: Path, *, split: str) -> None:
+    """List the kind of room of every frame of a split in its labels.csv (name,label)."""
+    paths = sorted(_label_path(out, split=split, index=0).parent.glob("*.txt"))
+    rows = [f"{path.stem},{path.read_text('utf-8').strip()}" for path in paths]
+    if rows:
+        _write(out / split / "labels.csv", "\n".join(["name,label", *rows, ""]).encode())
+
+
 def write_classes(out: Path, *, seed: int, size: str, samples: int) -> None:
     """Write classes.json; refuse a folder that was begun with other settings, as its frames would not match."""
     path = out / "classes.json"
@@ -50,6 +60,10 @@ def write_classes(out: Path, *, seed: int, size: str, samples: int) -> None:
         changed = {key: (found.get(key), value) for key, value in content.items() if found.get(key) != value}
         raise ValueError(f"{out} was begun with other settings {changed} (there, wanted); choose another --out")
     _write(path, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def _label_path(out: Path, *, split: str, index: int) -> Path:
+    return out / split / "label" / NO_CLASS / f"{index:05d}.txt"
 
 
 def _encoded(save: Callable[[BytesIO], None]) -> bytes:
