@@ -170,6 +170,29 @@ class DepthMetric(BaseMetric):  # type: ignore[misc]
         return map_[..., top:bottom, left:right]
 
 
+@EVALUATORS.register_module()
+class ClassificationMetric(BaseMetric):  # type: ignore[misc]
+    """Count how often the true class is the first (`top1`) or among the first five (`top5`), in percent.
+
+    Both protocols are the same: one central crop. A sample with NaN among its logits makes the metric NaN.
+    """
+
+    default_prefix = ""
+
+    def process(self, data_batch: Batch, data_samples: Sequence[Float[Tensor, "classes"]]) -> None:
+        """Add a batch; `data_samples` are logits."""
+        logits = torch.stack(list(data_samples)).float()
+        labels = data_batch["targets"]["label"].to(logits.device)
+        ranked = logits.topk(min(5, logits.shape[1]), dim=1).indices
+        hits = (ranked == labels[:, None]).double()
+        hits[logits.isnan().any(dim=1)] = torch.nan
+        self.results += [{"top1": float(row[0]), "top5": float(row.sum())} for row in hits.cpu()]
+
+    def compute_metrics(self, results: list[dict[str, float]]) -> dict[str, float]:
+        """Average over samples."""
+        return {name: 100 * float(np.mean([result[name] for result in results])) for name in results[0]}
+
+
 def confusion(
     labels: Int[Tensor, "height width"], *, target: Int[Tensor, "height width"], num_classes: int
 ) -> Int[Tensor, "classes classes"]:
@@ -205,18 +228,24 @@ def standard_depth_scores(
 
 
 class ConstantPredictor:
-    """Say the same of every pixel: a class (0..C-1), or a depth in millimetres.
+    """Say the same of every pixel: a class (0..C-1), or a depth in millimetres; or of every sample: scores of classes.
 
     The most frequent class or the median depth of the training images is the best that can be said without looking.
     `metric` must be fresh and of the protocol of the batches.
     """
 
-    def __init__(self, metric: SegmentationMetric | DepthMetric, *, constant: float) -> None:
+    def __init__(
+        self, metric: SegmentationMetric | DepthMetric | ClassificationMetric, *, constant: float | Tensor
+    ) -> None:
         self.metric = metric
         self._constant = constant
 
     def process(self, batch: Batch) -> None:
         """Score the constant on a batch."""
+        if isinstance(self._constant, Tensor):
+            self.metric.process(batch, [self._constant] * len(batch["targets"]["label"]))
+            return
+        assert not isinstance(self.metric, ClassificationMetric)
         if isinstance(self.metric, SegmentationMetric):
             for target in batch["targets"]["semseg"]:
                 self.metric.add(torch.full_like(target, int(self._constant)), target=target)
@@ -241,6 +270,11 @@ def median_depth_mm(folder: MultiModalFolder) -> float:
     counts = _histogram(folder, modality="depth", num_values=2**16)
     counts[0] = 0
     return float(np.searchsorted(counts.cumsum(), counts.sum() / 2))
+
+
+def class_counts(folder: MultiModalFolder) -> Float[Tensor, "classes"]:
+    """Count the samples of each class."""
+    return torch.from_numpy(np.bincount(folder.numbers_of_classes(), minlength=len(folder.class_names))).float()
 
 
 def _histogram(folder: MultiModalFolder, *, modality: str, num_values: int) -> np.ndarray[Any, np.dtype[np.int64]]:

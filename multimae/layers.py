@@ -50,9 +50,21 @@ class EncoderOutput:
 
     def feature_map(self, *, layer: int = -1) -> Float[Tensor, "batch channels height width"]:
         """Return `patch_tokens` as a map."""
+        return self.as_map(self.patch_tokens(layer=layer))
+
+    def as_map(self, vectors: Float[Tensor, "batch patches channels"]) -> Float[Tensor, "batch channels height width"]:
+        """Put one vector per place where it belongs."""
         # [batch, height * width, channels] -> [batch, channels, height, width]
-        tokens = self.patch_tokens(layer=layer)
-        return tokens.transpose(1, 2).reshape(tokens.shape[0], -1, self.grid.height, self.grid.width)
+        return vectors.transpose(1, 2).reshape(vectors.shape[0], -1, self.grid.height, self.grid.width)
+
+    def pooled(self, pool: Literal["mean", "global"]) -> Float[Tensor, "batch dim"]:
+        """Return one vector per sample: the mean of all of the last block's tokens, or its last global token."""
+        tokens = self.layers[-1]
+        if pool == "mean":
+            return tokens.mean(dim=1)
+        if not self.num_global_tokens:
+            raise ValueError("pool='global' reads the last global token, but the encoder has none: use pool='mean'")
+        return tokens[:, -1]
 
 
 def unfold_patches(

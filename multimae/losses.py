@@ -116,6 +116,13 @@ def segmentation_cross_entropy(
     return total / (labels != IGNORE_LABEL).sum().clamp(min=1)
 
 
+def label_cross_entropy(
+    logits: Float[Tensor, "batch classes"], *, labels: Int[Tensor, "batch"] | Float[Tensor, "batch classes"]
+) -> Float[Tensor, ""]:
+    """Average the cross-entropy over samples; `labels` are classes, or shares of classes where samples are mixed."""
+    return F.cross_entropy(logits.float(), labels)
+
+
 def _mean_where(errors: Float[Tensor, "batch *places"], *, selected: Bool[Tensor, "batch *places"]) -> SampleLosses:
     # where, not a product: what is not selected may be infinite. The divisor is safe, so that a sample without any
     # selected place gives gradients of 0 and not NaN.

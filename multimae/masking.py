@@ -10,6 +10,9 @@ from torch import Tensor
 
 from multimae.shapes import Bool, Float, Int
 
+NOTHING = 1e-5
+"""The concentration, the reference's, of a modality that is to get no share."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Masking:
@@ -62,18 +65,17 @@ class MaskSampler:
         batch_size: int,
         device: torch.device | str = "cpu",
         generator: torch.Generator | None = None,
+        available: Bool[Tensor, "batch modality"] | None = None,
     ) -> Masking:
         """Draw the masks of a batch; exactly `num_visible_tokens` tokens of each sample are visible.
 
-        A generator's draws are made on its own device, so that its masks are the same wherever the model is.
+        A generator's draws are made on its own device, so that its masks are the same wherever the model is. Of a
+        modality that is not `available` in a sample no token is ever visible; the others share the visible ones.
         """
-        if self.num_visible_tokens > sum(num_tokens.values()):
-            raise ValueError(
-                f"{self.num_visible_tokens} visible tokens wanted, but the inputs have only {dict(num_tokens)}: "
-                "lower num_visible_tokens or use larger images"
-            )
+        _check_number(self.num_visible_tokens, num_tokens=num_tokens, available=available)
         source = torch.device(device) if generator is None else generator.device
-        shares = self._shares(len(num_tokens), batch_size=batch_size, device=source, generator=generator)
+        absent = None if available is None else ~available.to(source)
+        shares = self._shares(len(num_tokens), batch_size=batch_size, device=source, generator=generator, absent=absent)
         budgets = (shares * self.num_visible_tokens).round().long()
         proposals = [
             _hide_all_but(budget, num_tokens=size, generator=generator)
@@ -83,11 +85,20 @@ class MaskSampler:
         # shortfall is filled with hidden tokens of any modality, an excess loses visible ones of any modality.
         hidden = torch.cat(proposals, dim=1)
         noise = torch.rand(hidden.shape, device=source, generator=generator)
-        order = (hidden + noise).argsort(dim=1).to(device)
+        rank = hidden + noise
+        if absent is not None:  # behind everything that could be shown
+            rank = rank + 2 * _per_token(absent, num_tokens=num_tokens)
+        order = rank.argsort(dim=1).to(device)
         return _masking_from_order(order, num_visible=self.num_visible_tokens, num_tokens=num_tokens)
 
     def _shares(
-        self, num_modalities: int, *, batch_size: int, device: torch.device, generator: torch.Generator | None
+        self,
+        num_modalities: int,
+        *,
+        batch_size: int,
+        device: torch.device,
+        generator: torch.Generator | None,
+        absent: Bool[Tensor, "batch modality"] | None,
     ) -> Float[Tensor, "batch modality"]:
         alphas = [self.alphas] * num_modalities if isinstance(self.alphas, int | float) else self.alphas
         if len(alphas) != num_modalities:
@@ -97,7 +108,9 @@ class MaskSampler:
         if self.sampling == "uniform_subsets":
             subset = torch.randint(1, 2**num_modalities, (batch_size, 1), device=device, generator=generator)
             chosen = (subset >> torch.arange(num_modalities, device=device)) & 1
-            concentration = chosen * concentration + 1e-5  # the reference's floor: who is not chosen gets nothing
+            concentration = chosen * concentration + NOTHING
+        if absent is not None:
+            concentration = concentration.masked_fill(absent, NOTHING)
         return _sample_dirichlet(concentration, generator=generator)
 
 
@@ -113,6 +126,36 @@ def masking_from_masks(masks: Mapping[str, Bool[Tensor, "batch _"]]) -> Masking:
     order = mask.int().argsort(dim=1, stable=True)
     num_tokens = {name: of_modality.shape[1] for name, of_modality in masks.items()}
     return _masking_from_order(order, num_visible=visible[0], num_tokens=num_tokens)
+
+
+def _check_number(
+    num_visible: int, *, num_tokens: Mapping[str, int], available: Bool[Tensor, "batch modality"] | None
+) -> None:
+    """Raise unless every sample has that many tokens; looks at the samples only if few modalities could be too few."""
+    if num_visible > sum(num_tokens.values()):
+        raise ValueError(
+            f"{num_visible} visible tokens wanted, but the inputs have only {dict(num_tokens)}: "
+            "lower num_visible_tokens or use larger images"
+        )
+    if available is None:
+        return
+    sizes = torch.tensor(list(num_tokens.values()), device=available.device)
+    fewest = int((available * sizes).sum(dim=1).min())
+    if num_visible > fewest:
+        raise ValueError(
+            f"{num_visible} visible tokens wanted, but a sample of the batch lacks modalities and has only {fewest} "
+            "tokens: lower num_visible_tokens or leave such samples out"
+        )
+
+
+def _per_token(
+    of_modality: Bool[Tensor, "batch modality"], *, num_tokens: Mapping[str, int]
+) -> Bool[Tensor, "batch tokens"]:
+    columns = [
+        column[:, None].expand(-1, size)
+        for column, size in zip(of_modality.unbind(dim=1), num_tokens.values(), strict=True)
+    ]
+    return torch.cat(columns, dim=1)
 
 
 def _masking_from_order(

@@ -73,6 +73,20 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
                 "(the reference prints it under the name log10)",
             ),
             Metric(
+                name="top1",
+                label="top-1",
+                unit="%",
+                higher_is_better=True,
+                definition="share of samples whose class is the most likely one predicted",
+            ),
+            Metric(
+                name="top5",
+                label="top-5",
+                unit="%",
+                higher_is_better=True,
+                definition="share of samples whose class is among the five most likely predicted",
+            ),
+            Metric(
                 name="loss_rgb",
                 label="masked MSE, RGB",
                 unit="",

@@ -48,6 +48,9 @@ class MultiMAEPretraining(BaseModel):  # type: ignore[misc]  # mmengine is untyp
     `outputs`: modalities, whether inputs or not, and `norm_<image modality>`, whose target is each patch's pixels
     normalised (MultiMAE predicts `rgb` and `norm_rgb`). `num_visible_tokens` and `alphas`: see `MaskSampler`.
     `context_modalities`: those the decoders have an embedding for, default the backbone's inputs.
+    `full_precision_outputs`: decoders that run in float32 whatever the rest does (the reference's: semseg).
+    `loss_weighting="uncertainty"` learns s_t per output and minimises the sum of exp(-s_t) loss_t + s_t (Kendall et al.
+    2018); an output that hides nothing in a batch takes no part in it.
     """
 
     def __init__(
@@ -62,6 +65,8 @@ class MultiMAEPretraining(BaseModel):  # type: ignore[misc]  # mmengine is untyp
         alphas: float | Sequence[float] = 1.0,
         sampling: Literal["dirichlet", "uniform_subsets"] = "dirichlet",
         context_modalities: Sequence[str] | None = None,
+        full_precision_outputs: Sequence[str] = (),
+        loss_weighting: Literal["equal", "uncertainty"] = "equal",
         data_preprocessor: dict[str, Any] | nn.Module | None = None,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
@@ -86,6 +91,12 @@ class MultiMAEPretraining(BaseModel):  # type: ignore[misc]  # mmengine is untyp
             }
         )
         initialise(self.output_adapters)
+        if unknown := sorted(set(full_precision_outputs) - set(self.targets)):
+            raise ValueError(f"full_precision_outputs {unknown} are no outputs; those are {list(self.targets)}")
+        self.full_precision_outputs = frozenset(full_precision_outputs)
+        self.log_variances = nn.ParameterDict(
+            {name: nn.Parameter(torch.zeros(())) for name in self.targets if loss_weighting == "uncertainty"}
+        )
 
     def forward(
         self,
@@ -96,10 +107,14 @@ class MultiMAEPretraining(BaseModel):  # type: ignore[misc]  # mmengine is untyp
         masks: Mapping[str, Bool[Tensor, "batch _"]] | None = None,
         generator: torch.Generator | None = None,
     ) -> dict[str, Tensor] | Reconstruction:
-        """Dispatch as mmengine asks: "loss" to `loss`, the others to `reconstruct`."""
+        """Dispatch as mmengine asks: "loss" to `loss`, the others to `reconstruct`.
+
+        `meta["available"]`, where there is one, says which modalities each sample has.
+        """
+        available = (meta or {}).get("available")
         if mode == "loss":
-            return self.loss(inputs, targets=targets, masks=masks, generator=generator)
-        return self.reconstruct(inputs, targets=targets, masks=masks, generator=generator)
+            return self.loss(inputs, targets=targets, masks=masks, available=available, generator=generator)
+        return self.reconstruct(inputs, targets=targets, masks=masks, available=available, generator=generator)
 
     def loss(
         self,
@@ -107,20 +122,36 @@ class MultiMAEPretraining(BaseModel):  # type: ignore[misc]  # mmengine is untyp
         *,
         targets: Mapping[str, Tensor] | None = None,
         masks: Mapping[str, Bool[Tensor, "batch _"]] | None = None,
+        available: Mapping[str, Bool[Tensor, "batch"]] | None = None,
         generator: torch.Generator | None = None,
     ) -> dict[str, Float[Tensor, ""]]:
-        """Return `loss_<output>` for every output; they are meant to be added with weight 1 each.
+        """Return `loss_<output>` for every output, not yet weighted.
 
         Inputs are their own targets; `targets` adds those of outputs that are no input, in an input's format. `masks`
-        (True = hidden) replaces drawing them.
+        (True = hidden) replaces drawing them. `available` says which samples have a modality, all of them where it says
+        nothing; what stands in for a missing one is neither shown to the encoder nor a target.
         """
-        masking = self._masking(inputs, masks=masks, generator=generator)
+        masking = self._masking(inputs, masks=masks, available=available, generator=generator)
         known = {**inputs, **(targets or {})}
-        losses = self._losses(self._decode(inputs, masking=masking), targets=known, masking=masking)
+        patches = self._decode(inputs, masking=masking)
+        losses = self._losses(patches, targets=known, masking=masking, available=available or {})
         missing = [name for name in self.targets if name not in losses]
         if missing:
             raise ValueError(f"no target for the outputs {missing}: inputs and targets hold only {list(known)}")
         return {f"loss_{name}": sample_losses.mean() for name, sample_losses in losses.items()}
+
+    def parse_losses(self, losses: Mapping[str, Float[Tensor, ""]]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Add up the losses, with their learned weights if there are any; logged are the losses as they are."""
+        if not self.log_variances:
+            total, log_vars = super().parse_losses(dict(losses))
+            return total, dict(log_vars)
+        total = torch.zeros((), device=next(iter(losses.values())).device)
+        weights = {}
+        for name, log_variance in self.log_variances.items():
+            loss = losses[f"loss_{name}"]
+            total = total + torch.where(loss == 0, 0, torch.exp(-log_variance) * loss + log_variance)
+            weights[f"weight_{name}"] = torch.exp(-log_variance.detach())
+        return total, {"loss": total, **losses, **weights}
 
     def reconstruct(
         self,
@@ -128,14 +159,17 @@ class MultiMAEPretraining(BaseModel):  # type: ignore[misc]  # mmengine is untyp
         *,
         targets: Mapping[str, Tensor] | None = None,
         masks: Mapping[str, Bool[Tensor, "batch _"]] | None = None,
+        available: Mapping[str, Bool[Tensor, "batch"]] | None = None,
         generator: torch.Generator | None = None,
     ) -> Reconstruction:
         """Predict whole maps from the visible patches; give `masks` or a seeded `generator` to repeat a result."""
-        masking = self._masking(inputs, masks=masks, generator=generator)
+        masking = self._masking(inputs, masks=masks, available=available, generator=generator)
         grid = self.backbone.grid(inputs)
         patches = self._decode(inputs, masking=masking)
         predictions = {name: decoder.fold(patches[name], grid=grid) for name, decoder in self._decoders().items()}
-        losses = self._losses(patches, targets={**inputs, **(targets or {})}, masking=masking)
+        losses = self._losses(
+            patches, targets={**inputs, **(targets or {})}, masking=masking, available=available or {}
+        )
         return Reconstruction(
             predictions={name: maps.float() for name, maps in predictions.items()},
             losses={name: loss.values.masked_fill(~loss.counted, torch.nan) for name, loss in losses.items()},
@@ -148,23 +182,40 @@ class MultiMAEPretraining(BaseModel):  # type: ignore[misc]  # mmengine is untyp
         inputs: Mapping[str, Tensor],
         *,
         masks: Mapping[str, Bool[Tensor, "batch _"]] | None,
+        available: Mapping[str, Bool[Tensor, "batch"]] | None,
         generator: torch.Generator | None,
     ) -> Masking:
         grid = self.backbone.grid(inputs)
         maps = inputs[self.backbone.modalities[0]]
         num_tokens = dict.fromkeys(self.backbone.modalities, grid.num_tokens)
         if masks is None:
-            return self.sampler(num_tokens, batch_size=maps.shape[0], device=maps.device, generator=generator)
+            return self.sampler(
+                num_tokens,
+                batch_size=maps.shape[0],
+                device=maps.device,
+                generator=generator,
+                available=_stacked(available, names=self.backbone.modalities, like=maps),
+            )
         shapes = {name: tuple(mask.shape) for name, mask in masks.items()}
         wanted = dict.fromkeys(self.backbone.modalities, (maps.shape[0], grid.num_tokens))
         if shapes != wanted:
             raise ValueError(f"masks must be [batch, tokens] for every input modality: got {shapes}, wanted {wanted}")
+        for name, present in (available or {}).items():
+            if name in masks and not masks[name][~present.to(masks[name].device)].all():
+                raise ValueError(f"masks show tokens of {name} in samples that have none: hide them there")
         return masking_from_masks({name: masks[name].to(maps.device) for name in num_tokens})
 
     def _decode(self, inputs: Mapping[str, Tensor], *, masking: Masking) -> dict[str, Float[Tensor, "batch tokens _"]]:
         grid = self.backbone.grid(inputs)
         encoded = self.backbone.forward_visible(inputs, masking=masking)
-        return {name: adapter(encoded, masking=masking, grid=grid) for name, adapter in self._decoders().items()}
+        patches = {}
+        for name, decoder in self._decoders().items():
+            if name in self.full_precision_outputs:
+                with torch.autocast(device_type=encoded.device.type, enabled=False):
+                    patches[name] = decoder(encoded.float(), masking=masking, grid=grid)
+            else:
+                patches[name] = decoder(encoded, masking=masking, grid=grid)
+        return patches
 
     def _decoders(self) -> dict[str, SpatialOutputAdapter]:
         return {name: cast(SpatialOutputAdapter, decoder) for name, decoder in self.output_adapters.items()}
@@ -175,6 +226,7 @@ class MultiMAEPretraining(BaseModel):  # type: ignore[misc]  # mmengine is untyp
         *,
         targets: Mapping[str, Tensor],
         masking: Masking,
+        available: Mapping[str, Bool[Tensor, "batch"]],
     ) -> dict[str, SampleLosses]:
         """Compare the outputs whose target is known, in patches; what is no input is predicted everywhere."""
         masks = masking.split()
@@ -184,6 +236,8 @@ class MultiMAEPretraining(BaseModel):  # type: ignore[misc]  # mmengine is untyp
                 continue
             prediction = patches[name]
             mask = masks[target.name] if target.name in masks else masking.mask.new_ones(prediction.shape[:2])
+            if target.name in available:
+                mask = mask & available[target.name].to(mask.device)[:, None]
             true_patches = self._target_patches(name, maps=targets[target.name])
             losses[name] = _LOSSES[target.loss](prediction, target=true_patches, mask=mask)
         return losses
@@ -200,6 +254,16 @@ class MultiMAEPretraining(BaseModel):  # type: ignore[misc]  # mmengine is untyp
 
 
 _LOSSES = {"mse": patch_mse, "l1": patch_l1, "cross_entropy": patch_cross_entropy}
+
+
+def _stacked(
+    available: Mapping[str, Bool[Tensor, "batch"]] | None, *, names: Sequence[str], like: Tensor
+) -> Bool[Tensor, "batch modality"] | None:
+    """Put the columns in the order of `names`; a modality that is not mentioned is there."""
+    if not available:
+        return None
+    everywhere = torch.ones(like.shape[0], dtype=torch.bool, device=like.device)
+    return torch.stack([available[name].to(like.device) if name in available else everywhere for name in names], dim=1)
 
 
 def _target_of(output: str) -> Modality:

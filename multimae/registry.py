@@ -22,7 +22,12 @@ MODELS = Registry(
     ],
 )
 DATASETS = Registry("dataset", parent=MMENGINE_DATASETS, scope="multimae", locations=["multimae.data.folder"])
-TRANSFORMS = Registry("transform", parent=MMENGINE_TRANSFORMS, scope="multimae", locations=["multimae.data.pipelines"])
+TRANSFORMS = Registry(
+    "transform",
+    parent=MMENGINE_TRANSFORMS,
+    scope="multimae",
+    locations=["multimae.data.pipelines", "multimae.data.classification"],
+)
 EVALUATORS = Registry("metric", parent=MMENGINE_METRICS, scope="multimae", locations=["multimae.evaluation"])
 PARAM_SCHEDULERS = Registry(
     "parameter scheduler", parent=MMENGINE_PARAM_SCHEDULERS, scope="multimae", locations=["multimae.engine.optim"]

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
-from multimae.losses import IGNORE_LABEL, berhu, masked_l1, segmentation_cross_entropy
+from multimae.losses import IGNORE_LABEL, berhu, label_cross_entropy, masked_l1, segmentation_cross_entropy
+from multimae.mixing import Mixing
 from multimae.registry import MODELS
 from multimae.shapes import Float
 
@@ -33,7 +34,13 @@ def _l1(prediction: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
     return masked_l1(prediction, target=_target("depth", among=targets), valid=_target("mask_valid", among=targets))
 
 
-LOSSES: Mapping[str, TransferLoss] = MappingProxyType({"cross_entropy": _cross_entropy, "berhu": _berhu, "l1": _l1})
+def _label_cross_entropy(prediction: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+    return label_cross_entropy(prediction, labels=_target("label", among=targets))
+
+
+LOSSES: Mapping[str, TransferLoss] = MappingProxyType(
+    {"cross_entropy": _cross_entropy, "label_cross_entropy": _label_cross_entropy, "berhu": _berhu, "l1": _l1}
+)
 
 
 class LabelLoss(nn.Module):
@@ -54,7 +61,10 @@ class MultiMAETransfer(BaseModel):  # type: ignore[misc]  # mmengine is untyped
 
     `main_modalities`: the inputs whose tokens the head reads, all by default; the others are only attended to. `loss`:
     a name of `LOSSES` or the config of an OpenMMLab loss for label maps. The head's `dim` and `num_main` follow from
-    the backbone unless its config gives them.
+    the backbone unless its config gives them. `num_tuned_blocks`: how many of the encoder's last blocks are trained
+    with the head, None for all of them and everything before; 0 freezes the whole encoder, its input adapters and
+    global tokens included. What is frozen stays in evaluation mode: it drops no paths. `mixing`: settings of a `Mixing`
+    for classification, None for none.
     """
 
     def __init__(
@@ -64,6 +74,8 @@ class MultiMAETransfer(BaseModel):  # type: ignore[misc]  # mmengine is untyped
         head: Mapping[str, Any],
         loss: str | Mapping[str, Any],
         main_modalities: Sequence[str] | None = None,
+        num_tuned_blocks: int | None = None,
+        mixing: Mapping[str, Any] | None = None,
         data_preprocessor: dict[str, Any] | nn.Module | None = None,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
@@ -72,6 +84,17 @@ class MultiMAETransfer(BaseModel):  # type: ignore[misc]  # mmengine is untyped
         self.backbone = MODELS.build({**backbone, "out_modalities": main_modalities})
         derived = {"dim": self.backbone.dim, "num_main": len(self.backbone.out_modalities)}
         self.head = MODELS.build({**derived, **head})
+        self.mixing = None if mixing is None else Mixing(**mixing)
+        self._frozen = _frozen_parts(self.backbone, num_tuned_blocks=num_tuned_blocks)
+        for part in self._frozen:
+            part.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "MultiMAETransfer":
+        super().train(mode)
+        for part in self._frozen:
+            if isinstance(part, nn.Module):
+                part.eval()
+        return self
 
     def forward(
         self,
@@ -79,31 +102,38 @@ class MultiMAETransfer(BaseModel):  # type: ignore[misc]  # mmengine is untyped
         targets: Mapping[str, Tensor] | None = None,
         meta: Mapping[str, Any] | None = None,
         mode: Literal["tensor", "loss", "predict"] = "tensor",
-    ) -> Float[Tensor, "batch outputs height width"] | dict[str, Tensor] | list[Float[Tensor, "outputs height width"]]:
-        """Dispatch as mmengine asks: "loss" to `loss`, "predict" to `predict`, "tensor" to the raw map."""
+    ) -> Float[Tensor, "batch outputs *map"] | dict[str, Tensor] | list[Float[Tensor, "outputs *map"]]:
+        """Dispatch as mmengine asks: "loss" to `loss`, "predict" to `predict`, "tensor" to the raw outputs."""
         if mode == "tensor":
-            return self.predict_maps(inputs)
+            return self.predict_raw(inputs)
         if mode == "predict":
             return self.predict(inputs)
         if targets is None:
             raise ValueError("mode='loss' needs targets, got None")
         return self.loss(inputs, targets=targets)
 
-    def predict_maps(self, inputs: Mapping[str, Tensor]) -> Float[Tensor, "batch outputs height width"]:
-        """Return logits or normalised values at the size of the input."""
+    def predict_raw(self, inputs: Mapping[str, Tensor]) -> Float[Tensor, "batch outputs *map"]:
+        """Return what the head makes: a map at the size of the input, or a vector of class logits."""
         encoded = self.backbone.forward_layers(inputs)
         patch_size = self.backbone.patch_size
         image_size = (encoded.grid.height * patch_size, encoded.grid.width * patch_size)
-        maps: Tensor = self.head(encoded, image_size=image_size)
-        return maps
+        outputs: Tensor = self.head(encoded, image_size=image_size)
+        return outputs
 
-    def predict(self, inputs: Mapping[str, Tensor]) -> list[Float[Tensor, "outputs height width"]]:
-        """Return one float32 map per sample, padding included."""
-        return list(self.predict_maps(inputs).float().unbind(0))
+    def remember(self, inputs: Mapping[str, Tensor], *, targets: Mapping[str, Tensor]) -> None:
+        """Show a head that learns by heart (`NeighbourHead`) a batch of training data."""
+        self.head.remember(self.backbone.forward_layers(inputs), targets=targets)
+
+    def predict(self, inputs: Mapping[str, Tensor]) -> list[Float[Tensor, "outputs *map"]]:
+        """Return one float32 output per sample; maps include padding."""
+        return list(self.predict_raw(inputs).float().unbind(0))
 
     def loss(self, inputs: Mapping[str, Tensor], *, targets: Mapping[str, Tensor]) -> dict[str, Float[Tensor, ""]]:
-        """Return the one loss, averaged over valid pixels of the batch."""
-        return {"loss": self.criterion(self.predict_maps(inputs), targets)}
+        """Return the one loss, averaged over the valid pixels or the samples of the batch."""
+        if self.mixing is not None:
+            mixed = self.mixing(inputs, labels=_target("label", among=targets))
+            inputs, targets = mixed.inputs, {**targets, "label": mixed.labels}
+        return {"loss": self.criterion(self.predict_raw(inputs), targets)}
 
 
 def _named_loss(name: str) -> TransferLoss:
@@ -111,3 +141,17 @@ def _named_loss(name: str) -> TransferLoss:
         nearest = get_close_matches(name, LOSSES, n=len(LOSSES), cutoff=0.0)
         raise ValueError(f"no loss {name!r}; known, nearest first: {', '.join(nearest)}")
     return LOSSES[name]
+
+
+def _frozen_parts(backbone: nn.Module, *, num_tuned_blocks: int | None) -> list[nn.Module | nn.Parameter]:
+    """Return what is not trained when only the last `num_tuned_blocks` blocks of an encoder are."""
+    if num_tuned_blocks is None:
+        return []
+    blocks = list(backbone.get_submodule("encoder").children())
+    if not 0 <= num_tuned_blocks <= len(blocks):
+        raise ValueError(
+            f"num_tuned_blocks is {num_tuned_blocks}, the encoder has {len(blocks)} blocks: wanted None (train "
+            "everything) or 0 (train the head alone) to all blocks"
+        )
+    tokens = cast(nn.Parameter, backbone.global_tokens)
+    return [backbone.get_submodule("input_adapters"), tokens, *blocks[: len(blocks) - num_tuned_blocks]]

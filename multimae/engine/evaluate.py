@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 from multimae.data.folder import MultiModalFolder
 from multimae.engine.reconstruction import score_reconstruction
 from multimae.engine.signals import StopRequest
-from multimae.evaluation import ConstantPredictor, median_depth_mm, most_frequent_class
+from multimae.evaluation import ConstantPredictor, class_counts, median_depth_mm, most_frequent_class
 from multimae.registry import EVALUATORS
 
 Batch = dict[str, Any]
@@ -39,7 +39,7 @@ class Evaluations:
         self.stop = stop
         self._loaders: dict[str, Loader] = {}
         self._baselines: dict[str, dict[str, float]] = {}
-        self._constant: float | None = None
+        self._constant: float | torch.Tensor | None = None
 
     def run(self, model: Any, item: Any) -> Evaluation:
         """Carry out the evaluation `item` of a config; raise PreemptedError between batches if asked to stop."""
@@ -78,8 +78,7 @@ class Evaluations:
 
     def _constant_predictor(self, item: Any) -> ConstantPredictor:
         if self._constant is None:
-            train = _training_targets(item)
-            self._constant = float(most_frequent_class(train)) if self.kind == "semseg" else median_depth_mm(train)
+            self._constant = _best_constant(item, kind=self.kind)
         return ConstantPredictor(EVALUATORS.build(item.evaluator), constant=self._constant)
 
     def _batches(self, loader: Loader) -> Iterable[Batch]:
@@ -88,12 +87,17 @@ class Evaluations:
             yield batch
 
 
-def _training_targets(item: Any) -> MultiModalFolder:
-    """Return training images enough to know the most frequent class or the median depth."""
+def _best_constant(item: Any, *, kind: str) -> float | torch.Tensor:
+    """Return the training split's class frequencies, or its most frequent pixel class or median depth.
+
+    For the latter two some hundred images are enough.
+    """
     described = {key: value for key, value in item.dataloader.dataset.items() if key != "type"}
-    target = "depth" if item.evaluator.type == "multimae.DepthMetric" else "semseg"
-    chosen = {"split": "train", "modalities": [target], "limit": NUM_TRAINING_IMAGES, "cache": "none"}
-    return MultiModalFolder(**{**described, **chosen})
+    train = {**described, "split": "train", "cache": "none"}
+    if kind == "classification":
+        return class_counts(MultiModalFolder(**train))
+    some = MultiModalFolder(**{**train, "modalities": [kind], "limit": NUM_TRAINING_IMAGES})
+    return float(most_frequent_class(some)) if kind == "semseg" else median_depth_mm(some)
 
 
 def _num_samples(loader: Loader) -> int:

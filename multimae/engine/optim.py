@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +11,13 @@ import torch
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
 from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
-from mmengine.registry import OPTIM_WRAPPERS
+from mmengine.registry import OPTIM_WRAPPERS, OPTIMIZERS
+from timm.optim.lars import Lars
 from torch import nn
 
 from multimae.registry import OPTIM_WRAPPER_CONSTRUCTORS, PARAM_SCHEDULERS
+
+OPTIMIZERS.register_module(module=Lars, force=True)  # timm's, for linear probes with large batches
 
 NO_DECAY_NAMES = ("global_tokens", "pos_emb", "mask_token")
 
@@ -28,17 +31,30 @@ class ParameterSetting:
 
 
 def parameter_setting(
-    name: str, parameter: nn.Parameter, *, depth: int, layer_decay: float, weight_decay: float
+    name: str,
+    parameter: nn.Parameter,
+    *,
+    depth: int,
+    layer_decay: float,
+    weight_decay: float,
+    spared: Sequence[str] = (),
 ) -> ParameterSetting:
     """Return a parameter's setting under layer-wise decay for an encoder of `depth` blocks.
 
     Input adapters and global tokens are layer 0, block i is layer i + 1, everything else layer depth + 1, whose scale
-    is 1. One-dimensional tensors and the names of NO_DECAY_NAMES get no weight decay. (The reference also means to
-    spare `class_emb` and `task_embeddings`, but its names never match: they do decay, here as there.)
+    is 1. One-dimensional tensors, the names of NO_DECAY_NAMES and those that end in one of `spared` get no weight
+    decay. (The reference means to spare `class_emb` and `task_embeddings` too, but its names never match.)
     """
-    spared = parameter.ndim <= 1 or name.endswith((".bias", *NO_DECAY_NAMES))
+    kept = parameter.ndim <= 1 or name.endswith((".bias", *NO_DECAY_NAMES, *spared))
     exponent = depth + 1 - _layer(name.removeprefix("backbone."), depth=depth)
-    return ParameterSetting(lr_scale=layer_decay**exponent, weight_decay=0.0 if spared else weight_decay)
+    return ParameterSetting(lr_scale=layer_decay**exponent, weight_decay=0.0 if kept else weight_decay)
+
+
+def balanced_setting(name: str, *, balancer_lr_scale: float, weight_decay: float) -> ParameterSetting:
+    """Return a parameter's setting in a pre-training with learned loss weights, which alone do not decay."""
+    if name.startswith("log_variances."):
+        return ParameterSetting(lr_scale=balancer_lr_scale, weight_decay=0.0)
+    return ParameterSetting(lr_scale=1.0, weight_decay=weight_decay)
 
 
 def _layer(name: str, *, depth: int) -> int:
@@ -50,32 +66,38 @@ def _layer(name: str, *, depth: int) -> int:
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class LayerDecay(DefaultOptimWrapperConstructor):  # type: ignore[misc]  # mmengine is untyped
-    """Build parameter groups by `parameter_setting`; `paramwise_cfg` holds `layer_decay`.
+    """Build parameter groups by `parameter_setting` or, with learned loss weights, by `balanced_setting`.
 
-    Without `paramwise_cfg` every parameter is in one group with the same weight decay, as in pre-training.
+    `paramwise_cfg` holds `layer_decay` and perhaps `spared`, or `balancer_lr_scale`. Without it every parameter is in one
+    group with the same weight decay, as in the reference's pre-training.
     """
 
     def add_params(self, params: list[dict[str, Any]], module: nn.Module, **_: Any) -> None:
         depth = len(module.get_submodule("backbone.encoder"))  # type: ignore[arg-type]  # a Sequential
         groups: dict[ParameterSetting, list[nn.Parameter]] = {}
         for name, parameter in module.named_parameters():
-            if not parameter.requires_grad:
-                continue
-            setting = parameter_setting(
-                name,
-                parameter,
-                depth=depth,
-                layer_decay=self.paramwise_cfg["layer_decay"],
-                weight_decay=self.base_wd,
-            )
-            groups.setdefault(setting, []).append(parameter)
+            if parameter.requires_grad:
+                groups.setdefault(self._setting(name, parameter, depth=depth), []).append(parameter)
         params.extend(
             {"params": members, "lr": self.base_lr * setting.lr_scale, "weight_decay": setting.weight_decay}
             for setting, members in groups.items()
         )
 
+    def _setting(self, name: str, parameter: nn.Parameter, *, depth: int) -> ParameterSetting:
+        settings = self.paramwise_cfg
+        if "balancer_lr_scale" in settings:
+            return balanced_setting(name, balancer_lr_scale=settings["balancer_lr_scale"], weight_decay=self.base_wd)
+        return parameter_setting(
+            name,
+            parameter,
+            depth=depth,
+            layer_decay=settings["layer_decay"],
+            weight_decay=self.base_wd,
+            spared=settings.get("spared", ()),
+        )
+
     def _validate_cfg(self) -> None:
-        """Accept `layer_decay`, which the default constructor does not know."""
+        """Accept settings that the default constructor does not know."""
 
 
 @OPTIM_WRAPPERS.register_module()

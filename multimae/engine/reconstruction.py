@@ -26,10 +26,14 @@ def score_reconstruction(
     constants = {name: _Constant(name, model=model) for name in model.targets}
     losses: dict[str, list[Tensor]] = {name: [] for name in model.targets}
     for batch in batches:
-        inputs = model.data_preprocessor(dict(batch), False)["inputs"]
-        for name, values in model.reconstruct(inputs, generator=generator).losses.items():
+        data = model.data_preprocessor(dict(batch), False)
+        available = data["meta"].get("available", {})
+        known = {**data["inputs"], **data["targets"]}
+        result = model.reconstruct(data["inputs"], targets=data["targets"], available=available, generator=generator)
+        for name, values in result.losses.items():
             losses[name].append(values)
-            constants[name].add(inputs[model.targets[name].name])
+            target = model.targets[name].name
+            constants[name].add(known[target][available[target]] if target in available else known[target])
     metrics = {f"loss_{name}": float(torch.cat(values).nanmean()) for name, values in losses.items()}
     return metrics, {f"loss_{name}": constant.loss() for name, constant in constants.items()}
 
