@@ -1,12 +1,13 @@
 """What is measured: a task joins a data set, a head, its metrics under named protocols, and a recipe per profile."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 Profile = Literal["cpu", "paper"]
 Protocol = Literal["standard", "paper", "masked"]
+Kind = Literal["pretraining", "semseg", "depth", "classification"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,14 +16,17 @@ class Recipe:
 
     `batch_size` counts samples per optimizer step over all devices and accumulation; `micro_batch_size` is what one
     device holds at a time (0: the whole batch). `lr` is absolute; `base_lr` is per 256 samples and wins when not 0.
-    `clip_grad` 0 means none. `store_size` is the shorter side images are stored at when read (0: as they are).
-    `val_ratio` is the share of the training split held out for the validation curves, never trained on.
+    `clip_grad` 0 means none; `beta1` is the momentum of LARS. `store_size` is the shorter side images are stored at
+    when read (0: as they are). `val_ratio` is the share of the training split held out for the validation curves, never
+    trained on; `train_ratio` the share of the rest that is trained on, chosen by `subset_seed`, of each class alike:
+    few-shot learning. `pseudo`: modalities read from `pseudo_<modality>`, where `multimae data pseudo-label` writes.
     """
 
     epochs: int = 100
     warmup_epochs: float = 0.0
     batch_size: int = 16
     micro_batch_size: int = 0
+    optimizer: Literal["adamw", "lars"] = "adamw"
     lr: float = 1e-4
     base_lr: float = 0.0
     min_lr: float = 0.0
@@ -31,34 +35,79 @@ class Recipe:
     beta2: float = 0.999
     clip_grad: float = 0.0
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    compile: Literal["none", "default"] = "none"
     input_size: int = 224
     hflip_prob: float = 0.5
     val_ratio: float = 0.0
+    train_ratio: float = 1.0
+    subset_seed: int = 0
     num_evaluations: int = 4
     store_size: int = 0
     cache: Literal["none", "memory"] = "none"
     num_workers: int = 0
+    pseudo: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainingRecipe(Recipe):
-    """Masked multi-modal pre-training (paper, section 3 and appendix): Dirichlet `alphas`, visible tokens, crops."""
+    """Masked multi-modal pre-training (paper, section 3 and appendix).
+
+    `alphas`: Dirichlet concentration, one for all modalities or one each. `rgb_targets`: what is predicted of RGB, its
+    pixels, each patch's pixels normalised, or both by a decoder each. `full_precision_outputs`: decoders kept in
+    float32. `balancer_lr_scale` is for the learned weights of `loss_weighting="uncertainty"`. `missing="allow"` trains
+    on samples that lack modalities, too.
+    """
 
     num_visible_tokens: int = 98
-    alphas: float = 1.0
+    alphas: tuple[float, ...] = (1.0,)
+    sampling: Literal["dirichlet", "uniform_subsets"] = "dirichlet"
+    rgb_targets: Literal["both", "pixels", "normalised"] = "both"
+    loss_weighting: Literal["equal", "uncertainty"] = "equal"
+    balancer_lr_scale: float = 1.0
+    full_precision_outputs: tuple[str, ...] = ()
+    missing: Literal["error", "allow"] = "error"
     crop_scale_min: float = 0.2
     crop_scale_max: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransferRecipe(Recipe):
-    """Fine-tuning: layer-wise learning-rate decay (1: none), drop path, and the augmentation's ranges."""
+    """Transfer: what is trained, layer-wise learning-rate decay (1: none), drop path, the augmentation's ranges.
 
+    `tuning`: "full" trains everything, "partial" the last `num_tuned_blocks` blocks and the head, "frozen" the task's
+    head alone, "linear" one linear layer on frozen features, "knn" nothing: the `num_neighbours` nearest training
+    features answer. `new_modalities`: inputs that the checkpoint may lack; their adapters start fresh.
+    `decayed_embeddings`: weight decay of class embeddings; "parity" decays them, as the reference does against its
+    intent (its names never match).
+    """
+
+    tuning: Literal["full", "partial", "frozen", "linear", "knn"] = "full"
+    num_tuned_blocks: int = 4
+    num_neighbours: int = 20
+    new_modalities: tuple[str, ...] = ()
+    decayed_embeddings: Literal["none", "parity"] = "none"
     layer_decay: float = 0.75
     drop_path_rate: float = 0.1
     scale_min: float = 0.1
     scale_max: float = 2.0
     color_jitter_prob: float = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassificationRecipe(TransferRecipe):
+    """Classification: random crops of `scale_min` to `scale_max` of the area, mixing of samples, smoothed labels.
+
+    `mixup` and `cutmix` are parameters of Beta distributions, 0 for neither. `rand_augment` is timm's description, or
+    empty. `pool`: what the classifier reads, the mean of all tokens or the global token.
+    """
+
+    scale_min: float = 0.08
+    scale_max: float = 1.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    label_smoothing: float = 0.0
+    rand_augment: str = ""
+    pool: Literal["mean", "global"] = "mean"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,10 +127,17 @@ class Task:
     """
 
     name: str
-    kind: Literal["pretraining", "semseg", "depth"]
+    kind: Kind
     head: str = ""
     head_settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     loss: str = ""
     protocols: tuple[Protocol, ...]
     primary: Primary
     recipes: Mapping[Profile, Recipe]
+
+    def variant(self, name: str, **changes: Any) -> "Task":
+        """Return the task under another name with the recipes of all profiles changed."""
+        recipes: dict[Profile, Recipe] = {
+            profile: replace(recipe, **changes) for profile, recipe in self.recipes.items()
+        }
+        return replace(self, name=name, recipes=MappingProxyType(recipes))

@@ -15,6 +15,8 @@ from slurm.jobs import RunState
 
 STYLES = {"finished": "green", "running": "cyan", "failed": "red", "blocked": "red", "vanished": "yellow"}
 MAX_ROWS = 30
+NUMBERS = ("seed", "steps", "batch", "lr")
+PIPE_WIDTH = 140
 
 
 def print_plan(
@@ -23,7 +25,8 @@ def print_plan(
     """Print the runs a sweep consists of and what each would do now."""
     table = Table(title=f"{plan[0].run.suite} on {data.name}: {len(plan)} runs of size {plan[0].run.size}")
     for column in ("task", "init", "inputs", "seed", "digest", "steps", "batch", "lr", "now"):
-        table.add_column(column, justify="right" if column in ("seed", "steps", "batch", "lr") else "left")
+        # Names fold where a terminal is narrow: cut off, two of them may look alike.
+        table.add_column(column, justify="right" if column in NUMBERS else "left", overflow="fold")
     for planned in plan:
         run = planned.run
         table.add_row(
@@ -38,6 +41,8 @@ def print_plan(
             standing(planned, suite_dir=suite_dir),
         )
     console = Console()
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
     console.print(table)
     for key, changes in reasons.items():
         for change in changes if not (suite_dir / key).exists() else ():

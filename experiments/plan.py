@@ -3,25 +3,30 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from benchmarks.task import Recipe
+from benchmarks.task import Kind, Recipe, TransferRecipe
 from experiments.fingerprint import code_hashes, digest, environment
 from experiments.suite import Run
 from multimae.sizes import SIZES
 
 ENTRY_POINT = "multimae.train"
+TARGETS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
+    {"pretraining": (), "semseg": ("semseg",), "depth": ("depth",), "classification": ()}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """The data set a sweep runs on: where it lies and what its files are."""
+    """The data set a sweep runs on: where it lies and what its files are; `num_labels` 0 means it has no classes."""
 
     name: str
     root: Path
     fingerprint: str
     num_train: int
     num_test: int
+    num_labels: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +40,11 @@ class PlannedRun:
 
 
 def make_plan(runs: Sequence[Run], *, data: Data) -> tuple[PlannedRun, ...]:
-    """Give every run its key; a run that starts from the pre-training depends on the pre-training's own key."""
+    """Give every run its key; a run that starts from a pre-training depends on the pre-training's own key."""
     plan: list[PlannedRun] = []
-    pretraining: PlannedRun | None = None
+    pretrainings: dict[str, PlannedRun] = {}
     for run in runs:
-        source = pretraining if run.checkpoint == "pretrain" else None
+        source = pretrainings.get(run.checkpoint)
         parts = _parts(run, data=data, source=source)
         planned = PlannedRun(
             run=run,
@@ -48,17 +53,35 @@ def make_plan(runs: Sequence[Run], *, data: Data) -> tuple[PlannedRun, ...]:
             depends_on=(source.key,) if source else (),
         )
         plan.append(planned)
-        if run.task.kind == "pretraining":
-            pretraining = planned
+        if run.provides:
+            pretrainings[run.provides] = planned
     return tuple(plan)
 
 
 def modules_of(run: Run, *, dataset: str) -> tuple[str, ...]:
     """Name the modules a job of this run imports by name; what those import follows from them."""
     model = "multimae.pretraining" if run.task.kind == "pretraining" else "multimae.transfer"
-    head = (f"multimae.heads.{run.task.head}",) if run.task.head else ()
-    data = ("multimae.data.folder", "multimae.data.pipelines", f"multimae.data.{dataset}")
+    head = (f"multimae.heads.{head_of(run)}",) if run.task.head else ()
+    pipelines = "multimae.data.classification" if run.task.kind == "classification" else "multimae.data.pipelines"
+    data = ("multimae.data.folder", pipelines, f"multimae.data.{dataset}")
     return (model, *head, *data, "multimae.evaluation", "multimae.engine.optim")
+
+
+def head_of(run: Run) -> str:
+    """Name the head a run trains: its task's, or the probe that stands in for it."""
+    tuning = run.recipe.tuning if isinstance(run.recipe, TransferRecipe) else "full"
+    return {"linear": "probe", "knn": "neighbours"}.get(tuning, run.task.head)
+
+
+def predicted(run: Run) -> tuple[str, ...]:
+    """Name the modalities a pre-training predicts."""
+    return run.outputs or run.inputs
+
+
+def modalities_of(run: Run) -> tuple[str, ...]:
+    """Name the modalities whose files a run reads."""
+    outputs = predicted(run) if run.task.kind == "pretraining" else ()
+    return tuple(dict.fromkeys((*run.inputs, *outputs, *TARGETS[run.task.kind])))
 
 
 def _parts(run: Run, *, data: Data, source: PlannedRun | None) -> dict[str, dict[str, Any]]:
@@ -66,9 +89,15 @@ def _parts(run: Run, *, data: Data, source: PlannedRun | None) -> dict[str, dict
         "config": settings(run),
         "code": code_hashes([ENTRY_POINT, *modules_of(run, dataset=data.name)]),
         "data": {"name": data.name, "fingerprint": data.fingerprint},
-        "checkpoint": {source.run.task.name: source.key} if source else {},
+        "checkpoint": _start_of(run, source=source),
         "environment": dict(environment()),
     }
+
+
+def _start_of(run: Run, *, source: PlannedRun | None) -> dict[str, str]:
+    if source:
+        return {source.run.task.name: source.key}
+    return {run.weights.name: run.weights.digest} if run.weights else {}
 
 
 def settings(run: Run) -> dict[str, Any]:
@@ -80,6 +109,7 @@ def settings(run: Run) -> dict[str, Any]:
         **{f"head.{name}": value for name, value in run.task.head_settings.items()},
         "loss": run.task.loss,
         "inputs": list(run.inputs),
+        **({"outputs": list(run.outputs)} if run.outputs else {}),
         "seed": run.seed,
         **size,
         **{f"recipe.{name}": value for name, value in _differing(run.recipe).items()},
@@ -93,7 +123,7 @@ def _plain(value: Any) -> Any:
 
 def _differing(recipe: Recipe) -> dict[str, Any]:
     values = {field.name: (getattr(recipe, field.name), field.default) for field in fields(recipe)}
-    return {name: value for name, (value, default) in values.items() if value != default}
+    return {name: _plain(value) for name, (value, default) in values.items() if value != default}
 
 
 def difference(parts: Mapping[str, Any], recorded: Mapping[str, Any]) -> list[str]:

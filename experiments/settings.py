@@ -49,7 +49,10 @@ def _parse(text: str, *, recipe: Recipe, field: str, override: str) -> Any:
         if text in get_args(kind):
             return text
         raise UsageError(f"--set {override}: {field} is one of {', '.join(get_args(kind))}; got {text!r}")
+    several = get_origin(kind) is tuple
+    of_one = get_args(kind)[0] if several else kind
     try:
-        return kind(text)
+        return tuple(of_one(part.strip()) for part in text.split(",") if part.strip()) if several else of_one(text)
     except ValueError as error:
-        raise UsageError(f"--set {override}: {field} takes a {kind.__name__}; got {text!r}") from error
+        wanted = f"{of_one.__name__}s with commas between them" if several else f"a {of_one.__name__}"
+        raise UsageError(f"--set {override}: {field} takes {wanted}; got {text!r}") from error

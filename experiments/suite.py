@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
 
 from benchmarks.task import Profile, Recipe, Task
 from experiments.errors import UsageError, unknown
 
-Checkpoint = Literal["pretrain", "scratch"]
+SCRATCH = "scratch"
 SUITES_DIR = Path(__file__).parent / "suites"
 
 
@@ -23,27 +22,65 @@ class Transfer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pretraining:
+    """A pre-training of the suite; transfers that start at `name` start from its weights.
+
+    `outputs`: the modalities it predicts, by default its inputs.
+    """
+
+    name: str = "pretrain"
+    task: Task
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Suite:
-    """Name a pre-training and the transfers that are measured with it and without it."""
+    """Name pre-trainings and the transfers that are measured from each of `checkpoints`.
+
+    A checkpoint is the name of a pre-training or `scratch`. A suite without transfers only pre-trains.
+    """
 
     name: str
     title: str
     dataset: str
-    pretraining: Transfer
+    pretrainings: tuple[Pretraining, ...]
     transfers: tuple[Transfer, ...]
-    checkpoints: tuple[Checkpoint, ...] = ("pretrain", "scratch")
+    checkpoints: tuple[str, ...] = ("pretrain", SCRATCH)
     seeds: tuple[int, ...] = (0, 1, 2)
     sizes: Mapping[Profile, str]
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """Every task once, pre-trainings first."""
+        parts: tuple[Pretraining | Transfer, ...] = (*self.pretrainings, *self.transfers)
+        return tuple({part.task.name: part.task for part in parts}.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """Published or own weights in a file, which transfers may start from under `name`."""
+
+    name: str
+    path: Path
+    digest: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One training: a task from `inputs`, starting at `checkpoint`, with one seed."""
+    """One training: a task from `inputs`, starting at `checkpoint`, with one seed.
+
+    `outputs` are a pre-training's, `provides` the name under which transfers start from it; `weights` are what a
+    transfer starts from if that is a file.
+    """
 
     suite: str
     task: Task
     inputs: tuple[str, ...]
-    checkpoint: Checkpoint
+    outputs: tuple[str, ...] = ()
+    provides: str = ""
+    checkpoint: str
+    weights: Weights | None = None
     seed: int
     recipe: Recipe
     size: str
@@ -56,38 +93,48 @@ class Run:
 
 
 def expand(
-    suite: Suite, *, recipes: Mapping[str, Recipe], profile: Profile, size: str, seeds: Sequence[int]
+    suite: Suite,
+    *,
+    recipes: Mapping[str, Recipe],
+    profile: Profile,
+    size: str,
+    seeds: Sequence[int],
+    checkpoints: Sequence[str],
+    weights: Sequence[Weights] = (),
 ) -> tuple[Run, ...]:
-    """List the suite's runs, the pre-training first; `recipes` holds the recipe of every task by name."""
+    """List the suite's runs, the pre-trainings first; `recipes` holds the recipe of every task by name.
 
-    def run(transfer: Transfer, checkpoint: Checkpoint, seed: int) -> Run:
+    Only what `checkpoints` name is pre-trained; `weights` are those of them that are files.
+    """
+    files = {file.name: file for file in weights}
+
+    def run(part: Transfer | Pretraining, checkpoint: str, seed: int) -> Run:
         return Run(
             suite=suite.name,
-            task=transfer.task,
-            inputs=transfer.inputs,
+            task=part.task,
+            inputs=part.inputs,
+            outputs=part.outputs if isinstance(part, Pretraining) else (),
+            provides=part.name if isinstance(part, Pretraining) else "",
             checkpoint=checkpoint,
+            weights=files.get(checkpoint),
             seed=seed,
-            recipe=recipes[transfer.task.name],
+            recipe=recipes[part.task.name],
             size=size,
             profile=profile,
         )
 
+    pretrainings = tuple(run(part, SCRATCH, 0) for part in suite.pretrainings if part.name in checkpoints)
     # Seeds vary slowest: a sweep stopped half-way has whole comparisons of the first seeds.
     transfers = tuple(
-        run(transfer, checkpoint, seed)
-        for seed in seeds
-        for transfer in suite.transfers
-        for checkpoint in suite.checkpoints
+        run(transfer, checkpoint, seed) for seed in seeds for transfer in suite.transfers for checkpoint in checkpoints
     )
-    if "pretrain" not in suite.checkpoints:
-        return transfers
-    return (run(suite.pretraining, "scratch", 0), *transfers)
+    return (*pretrainings, *transfers)
 
 
 def load_suite(name: str) -> Suite:
     """Return the suite of that name, or the SUITE of the Python file at that path."""
-    path = Path(name) if name.endswith(".py") else SUITES_DIR / f"{name}.py"
-    known = sorted(file.stem for file in SUITES_DIR.glob("*.py") if file.stem != "__init__")
+    path = Path(name) if name.endswith(".py") else SUITES_DIR / f"{name.replace('-', '_')}.py"
+    known = sorted(file.stem.replace("_", "-") for file in SUITES_DIR.glob("*.py") if file.stem != "__init__")
     if not path.is_file():
         raise unknown("suite", name, known)
     suite = getattr(_module(path), "SUITE", None)

@@ -16,8 +16,12 @@ from experiments.errors import PreconditionError, UsageError, unknown
 from experiments.plan import Data, PlannedRun, make_plan
 from experiments.rundirs import why_new
 from experiments.settings import resolve_recipes
-from experiments.suite import Suite, expand, load_suite
+from experiments.starts import fetch_published, resolve_starts
+from experiments.suite import Run, Suite, Weights, expand, load_suite
+from multimae.data.spec import known_names
 from multimae.sizes import SIZES
+
+Starts = tuple[tuple[str, ...], tuple[Weights, ...]]
 
 EPILOG = """examples:
   python experiments/sweep.py --suite nyuv2                              on the embedded rooms
@@ -39,6 +43,14 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--suite", required=True, metavar="NAME", help="a suite's name, or the path of a .py file")
     what = made.add_argument_group("what")
     what.add_argument("--data-root", type=Path, metavar="DIR", help="folder that holds the data set (default: rooms)")
+    what.add_argument("--dataset", metavar="NAME", help="run the suite on another data set (with --data-root)")
+    what.add_argument(
+        "--checkpoints",
+        type=lambda text: tuple(text.split(",")),
+        metavar="C,C,..",
+        help="what transfers start from: the suite's pre-trainings by name, scratch, a name of `multimae weights ls`, "
+        "NAME=FILE (default: the suite's)",
+    )
     what.add_argument("--profile", choices=("cpu", "paper"), default="cpu", help="recipes: for a CPU, or the paper's")
     what.add_argument("--size", metavar="SIZE", help="tiny, small, base or large (default: the suite's, by profile)")
     what.add_argument("--seeds", type=_seeds, metavar="N,N,..", help="seeds of the transfers (default: the suite's)")
@@ -76,16 +88,21 @@ def _seeds(text: str) -> tuple[int, ...]:
     return seeds
 
 
-def plan_of(suite: Suite, *, arguments: argparse.Namespace, data: Data) -> tuple[PlannedRun, ...]:
+def runs_of(suite: Suite, *, arguments: argparse.Namespace, starts: Starts) -> tuple[Run, ...]:
     """Expand the suite under the command line's choices."""
     size = arguments.size or suite.sizes[arguments.profile]
     if size not in SIZES:
         raise unknown("size", size, SIZES)
-    tasks = list({transfer.task.name: transfer.task for transfer in (suite.pretraining, *suite.transfers)}.values())
-    recipes = resolve_recipes(tasks, profile=arguments.profile, overrides=arguments.overrides)
-    seeds = arguments.seeds or suite.seeds
-    runs = expand(suite, recipes=recipes, profile=arguments.profile, size=size, seeds=seeds)
-    return make_plan(runs, data=data)
+    names, weights = starts
+    return expand(
+        suite,
+        recipes=resolve_recipes(suite.tasks, profile=arguments.profile, overrides=arguments.overrides),
+        profile=arguments.profile,
+        size=size,
+        seeds=arguments.seeds or suite.seeds,
+        checkpoints=names,
+        weights=weights,
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -94,16 +111,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     try:
         suite = load_suite(arguments.suite)
-        data = find_data(suite.dataset, data_root=arguments.data_root)
-        plan = plan_of(suite, arguments=arguments, data=data)
+        starts = resolve_starts(suite, chosen=arguments.checkpoints)
+        runs = runs_of(suite, arguments=arguments, starts=starts)
+        data = find_data(_dataset(suite, arguments=arguments), data_root=arguments.data_root, runs=runs)
+        plan = make_plan(runs, data=data)
         if arguments.dry_run:
             return _show(plan, arguments=arguments, data=data)
+        fetch_published(starts[1])
         from experiments.follow import follow
 
         return follow(plan, suite=suite, arguments=arguments, argv=argv, data=data)
     except (UsageError, PreconditionError) as error:
         print(f"sweep: {error}", file=sys.stderr)
         return error.exit_code
+
+
+def _dataset(suite: Suite, *, arguments: argparse.Namespace) -> str:
+    name: str = arguments.dataset or suite.dataset
+    if name not in known_names():
+        raise unknown("data set", name, known_names())
+    if arguments.dataset not in (None, "rooms") and arguments.data_root is None:
+        raise UsageError(f"--dataset {name} wants --data-root, the folder that holds it; without one, rooms serve")
+    return name
 
 
 def _show(plan: Sequence[PlannedRun], *, arguments: argparse.Namespace, data: Data) -> int:

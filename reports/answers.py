@@ -16,16 +16,20 @@ from reports.tables import Setting, split, values_by_seed
 if TYPE_CHECKING:
     import pandas as pd
 
-Question = Literal["pretraining", "depth", "baseline"]
+Question = Literal["pretraining", "variant", "depth", "baseline"]
 Verdict = Literal["better", "worse", "hint", "unclear", "open"]
 
 _PHRASES: Mapping[Question, Mapping[Verdict, str]] = MappingProxyType(
     {
         "pretraining": {"better": "pre-training helps", "worse": "pre-training hurts"},
+        "variant": {"better": "the change helps", "worse": "the change hurts"},
         "depth": {"better": "depth helps", "worse": "depth hurts"},
         "baseline": {"better": "better than the constant predictor", "worse": "worse than the constant predictor"},
     }
 )
+
+
+SCRATCH, PRETRAIN = "scratch", "pretrain"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,10 +156,17 @@ def corrected(answers: Sequence[Answer]) -> tuple[Answer, ...]:
 
 
 def _pairs(planned: Sequence[Setting]) -> Iterator[tuple[Question, Setting, Setting, str]]:
-    for first in planned:
-        second = first._replace(checkpoint="scratch")
-        if first.checkpoint == "pretrain" and second in planned:
-            yield "pretraining", first, second, f"from {first.inputs}"
+    pretrained = [setting for setting in planned if setting.checkpoint != SCRATCH]
+    several = len({setting.checkpoint for setting in pretrained}) > 1
+    for first in pretrained:
+        second = first._replace(checkpoint=SCRATCH)
+        if second in planned:
+            name = f"{words.checkpoint_label(first.checkpoint)}, " if several else ""
+            yield "pretraining", first, second, f"{name}from {first.inputs}"
+    for first in pretrained:
+        second = first._replace(checkpoint=PRETRAIN)
+        if second != first and second in planned:
+            yield "variant", first, second, f"{words.checkpoint_label(first.checkpoint)}, from {first.inputs}"
     for first in planned:
         second = first._replace(inputs=first.inputs.removesuffix("+depth"))
         if second != first and second in planned:

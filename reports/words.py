@@ -37,8 +37,16 @@ def checkpoint_label(checkpoint: str) -> str:
 
 
 def task_label(task: str) -> str:
-    """Name a task for a heading; the data set is named beside it, since `nyuv2-semseg` may have been run on rooms."""
-    return _TASKS.get(task.rpartition("-")[2], task)
+    """Name a task for a heading; the data set is named beside it, since `nyuv2-semseg` may have been run on rooms.
+
+    Whatever else a task's name says is said in brackets: `nyuv2-semseg-linear` is "Semantic segmentation (linear)".
+    """
+    parts = task.split("-")
+    kind = next((part for part in parts if part in _TASKS), None)
+    if kind is None:
+        return task
+    rest = [part for part in parts[1:] if part != kind]
+    return f"{_TASKS[kind]} ({' '.join(rest)})" if rest else _TASKS[kind]
 
 
 def dataset_label(dataset: str) -> str:

@@ -48,10 +48,10 @@ SEMSEG = Task(
 SUITE = """
 from benchmarks.kitchens import SEMSEG
 from benchmarks.nyuv2 import PRETRAINING
-from experiments.suite import Suite, Transfer
+from experiments.suite import Pretraining, Suite, Transfer
 SUITE = Suite(
     name="kitchens", title="Kitchens", dataset="kitchens", seeds=(0,), checkpoints=("scratch",), sizes={"cpu": "mini"},
-    pretraining=Transfer(task=PRETRAINING, inputs=("rgb", "thermal")),
+    pretrainings=(Pretraining(task=PRETRAINING, inputs=("rgb", "thermal")),),
     transfers=(Transfer(task=SEMSEG, inputs=("rgb", "thermal")),),
 )
 """

@@ -18,9 +18,9 @@ DATA = Data(name="nyuv2", root=Path("/data/nyuv2"), fingerprint="f" * 64, num_tr
 
 def plan(*overrides: str, data: Data = DATA, suite: Suite | None = None, size: str = "tiny") -> tuple[PlannedRun, ...]:
     suite = suite or load_suite("nyuv2")
-    tasks = list({transfer.task.name: transfer.task for transfer in (suite.pretraining, *suite.transfers)}.values())
-    recipes = resolve_recipes(tasks, profile="cpu", overrides=overrides)
-    return make_plan(expand(suite, recipes=recipes, profile="cpu", size=size, seeds=suite.seeds), data=data)
+    recipes = resolve_recipes(suite.tasks, profile="cpu", overrides=overrides)
+    runs = expand(suite, recipes=recipes, profile="cpu", size=size, seeds=suite.seeds, checkpoints=suite.checkpoints)
+    return make_plan(runs, data=data)
 
 
 def keys(runs: tuple[PlannedRun, ...]) -> dict[str, str]:
@@ -87,8 +87,10 @@ def test_a_rendered_config_is_plain_python_that_gives_itself_back() -> None:
 
 def test_steps_count_the_training_part_and_accumulation() -> None:
     recipe = TransferRecipe(epochs=3, batch_size=20, val_ratio=0.1)
-    assert num_steps(recipe, num_train=100) == 14  # 270 samples in batches of 20
-    assert num_steps(replace(recipe, micro_batch_size=5), num_train=100) == 54
+    assert num_steps(recipe, num_train=100) == 12  # three times 90 samples, 4 whole batches of 20 each time
+    assert num_steps(replace(recipe, micro_batch_size=5), num_train=100) == 48
+    assert num_steps(replace(recipe, train_ratio=0.1), num_train=100) == 3  # 9 samples: a batch shorter than asked for
+    assert num_steps(replace(recipe, tuning="knn"), num_train=100) == 5  # everything once
 
 
 def test_a_base_learning_rate_is_per_256_samples() -> None:

@@ -27,6 +27,13 @@ def test_scopes_name_one_task_or_the_pretraining() -> None:
     assert recipes["nyuv2-pretrain"].num_visible_tokens == 20  # type: ignore[attr-defined]
 
 
+def test_several_values_are_separated_by_commas() -> None:
+    recipes = resolve("pretraining.alphas=0.5,1,2", "recipe.new_modalities=depth", "recipe.pseudo=")
+    assert recipes["nyuv2-pretrain"].alphas == (0.5, 1.0, 2.0)  # type: ignore[attr-defined]
+    assert recipes["nyuv2-semseg"].new_modalities == ("depth",)  # type: ignore[attr-defined]
+    assert recipes["nyuv2-semseg"].pseudo == ()
+
+
 def test_the_last_override_wins() -> None:
     assert resolve("recipe.lr=1", "recipe.lr=2")["nyuv2-semseg"].lr == 2.0
 
@@ -37,6 +44,7 @@ def test_the_last_override_wins() -> None:
         ("recipe.lrr=1", "did you mean lr"),
         ("recepe.lr=1", "did you mean recipe"),
         ("recipe.epochs=1e3", "epochs takes a int; got '1e3'"),
+        ("pretraining.alphas=1,x", "alphas takes floats with commas between them; got '1,x'"),
         ("recipe.precision=fp8", "one of fp32, bf16, fp16"),
         ("recipe.lr", "SCOPE.FIELD=VALUE"),
         ("lr=1", "SCOPE.FIELD=VALUE"),

@@ -5,13 +5,13 @@ from both, and depth from RGB, each from that pre-training and from scratch.
 """
 
 from benchmarks.nyuv2 import DEPTH, PRETRAINING, SEMSEG
-from experiments.suite import Suite, Transfer
+from experiments.suite import Pretraining, Suite, Transfer
 
 SUITE = Suite(
     name="nyuv2",
     title="NYUv2 transfers",
     dataset="nyuv2",
-    pretraining=Transfer(task=PRETRAINING, inputs=("rgb", "depth", "semseg")),
+    pretrainings=(Pretraining(task=PRETRAINING, inputs=("rgb", "depth", "semseg")),),
     transfers=(
         Transfer(task=SEMSEG, inputs=("rgb",)),
         Transfer(task=SEMSEG, inputs=("depth",)),

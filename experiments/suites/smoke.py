@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from benchmarks.nyuv2 import DEPTH, PRETRAINING, SEMSEG
 from benchmarks.task import Task
-from experiments.suite import Suite, Transfer
+from experiments.suite import Pretraining, Suite, Transfer
 
 
 def short(task: Task) -> Task:
@@ -21,7 +21,7 @@ SUITE = Suite(
     name="smoke",
     title="Smoke test",
     dataset="nyuv2",
-    pretraining=Transfer(task=short(PRETRAINING), inputs=("rgb", "depth", "semseg")),
+    pretrainings=(Pretraining(task=short(PRETRAINING), inputs=("rgb", "depth", "semseg")),),
     transfers=(
         Transfer(task=short(SEMSEG), inputs=("rgb", "depth")),
         Transfer(task=short(DEPTH), inputs=("rgb",)),

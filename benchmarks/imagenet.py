@@ -1,0 +1,133 @@
+"""What is measured on ImageNet-1K: the paper's pre-trainings, and classification, fine-tuned or by a probe.
+
+The `paper` recipes are the reference's (pretrain 400e and 1600e, ft_in1k_100e) and MAE's linear probe; the `cpu` ones
+the same trainings cut to what two CPU cores finish in minutes on a few hundred images.
+"""
+
+from dataclasses import replace
+from types import MappingProxyType
+
+from benchmarks.task import ClassificationRecipe, PretrainingRecipe, Primary, Task
+
+PRETRAINING = Task(
+    name="imagenet-1600e-pretrain",
+    kind="pretraining",
+    protocols=("masked",),
+    primary=Primary(metric="loss_depth", protocol="masked"),
+    recipes=MappingProxyType(
+        {
+            "cpu": PretrainingRecipe(
+                epochs=40,
+                warmup_epochs=4,
+                batch_size=16,
+                lr=1e-3,
+                beta2=0.95,
+                input_size=96,
+                num_visible_tokens=18,
+                val_ratio=0.1,
+                store_size=120,
+                cache="memory",
+            ),
+            "paper": PretrainingRecipe(
+                epochs=1600,
+                warmup_epochs=40,
+                batch_size=2048,
+                micro_batch_size=256,
+                base_lr=1e-4,
+                beta2=0.95,
+                precision="fp16",
+                full_precision_outputs=("semseg",),
+                num_workers=10,
+            ),
+        }
+    ),
+)
+
+PRETRAINING_400 = replace(
+    PRETRAINING,
+    name="imagenet-400e-pretrain",
+    recipes=MappingProxyType(
+        {
+            "cpu": replace(PRETRAINING.recipes["cpu"], epochs=10, warmup_epochs=1),
+            "paper": replace(PRETRAINING.recipes["paper"], epochs=400),
+        }
+    ),
+)
+
+_SHORT = ClassificationRecipe(
+    epochs=10,
+    warmup_epochs=1,
+    batch_size=16,
+    lr=1e-3,
+    scale_min=0.5,
+    input_size=96,
+    val_ratio=0.1,
+    store_size=120,
+    cache="memory",
+)
+
+CLASSIFICATION = Task(
+    name="imagenet-cls",
+    kind="classification",
+    head="linear",
+    loss="label_cross_entropy",
+    protocols=("standard",),
+    primary=Primary(metric="top1", protocol="standard"),
+    recipes=MappingProxyType(
+        {
+            "cpu": _SHORT,
+            "paper": ClassificationRecipe(
+                epochs=100,
+                warmup_epochs=5,
+                batch_size=1024,
+                micro_batch_size=128,
+                base_lr=5e-4,
+                min_lr=1e-6,
+                layer_decay=0.65,
+                drop_path_rate=0.1,
+                mixup=0.8,
+                cutmix=1.0,
+                label_smoothing=0.1,
+                rand_augment="rand-m9-mstd0.5-inc1",
+                precision="fp16",
+                num_workers=10,
+            ),
+        }
+    ),
+)
+
+# MAE's linear probe (He et al. 2022, appendix A.1, table 10), with which MultiMAE's author probed (issue #1 there).
+LINEAR = replace(
+    CLASSIFICATION,
+    name="imagenet-linear",
+    recipes=MappingProxyType(
+        {
+            "cpu": replace(_SHORT, tuning="linear", lr=1e-2, weight_decay=0.0, layer_decay=1.0),
+            "paper": ClassificationRecipe(
+                tuning="linear",
+                pool="global",
+                epochs=90,
+                warmup_epochs=10,
+                batch_size=16384,
+                micro_batch_size=2048,
+                optimizer="lars",
+                base_lr=0.1,
+                beta1=0.9,
+                weight_decay=0.0,
+                layer_decay=1.0,
+                num_workers=10,
+            ),
+        }
+    ),
+)
+
+KNN = replace(
+    CLASSIFICATION,
+    name="imagenet-knn",
+    recipes=MappingProxyType(
+        {
+            "cpu": replace(_SHORT, tuning="knn"),
+            "paper": ClassificationRecipe(tuning="knn", pool="global", batch_size=256, num_workers=10),
+        }
+    ),
+)

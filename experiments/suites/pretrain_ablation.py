@@ -1,0 +1,60 @@
+"""What matters in the pre-training: modalities, masks, losses; each variant measured by what its weights transfer to.
+
+`pretrain` is the paper's way; every other pre-training differs from it in one thing. Their masked losses are not
+compared: the variants predict different things.
+"""
+
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from benchmarks.nyuv2 import DEPTH, PRETRAINING, SEMSEG
+from benchmarks.task import PretrainingRecipe, Profile, Recipe
+from experiments.suite import SCRATCH, Pretraining, Suite, Transfer
+
+ALL = ("rgb", "depth", "semseg")
+
+
+def variant(
+    name: str,
+    *,
+    inputs: tuple[str, ...] = ALL,
+    outputs: tuple[str, ...] = (),
+    visible: float = 1.0,
+    **changes: Any,
+) -> Pretraining:
+    """Change one thing of the pre-training; `visible` is a factor on the number of visible tokens."""
+    recipes: dict[Profile, Recipe] = {}
+    for profile, recipe in PRETRAINING.recipes.items():
+        assert isinstance(recipe, PretrainingRecipe)
+        recipes[profile] = replace(recipe, num_visible_tokens=round(visible * recipe.num_visible_tokens), **changes)
+    task = replace(PRETRAINING, name=f"nyuv2-{name}-pretrain", recipes=MappingProxyType(recipes))
+    return Pretraining(name=name, task=task, inputs=inputs, outputs=outputs)
+
+
+PRETRAININGS = (
+    Pretraining(task=PRETRAINING, inputs=ALL),
+    # RGB alone is MAE with this decoder: a quarter of the patches is visible.
+    variant("rgb", inputs=("rgb",), visible=0.5),
+    variant("rgb+depth", inputs=("rgb", "depth")),
+    variant("rgb_to_all", inputs=("rgb",), outputs=ALL, visible=0.5),
+    variant("all_to_rgb", outputs=("rgb",)),
+    variant("alpha0.2", alphas=(0.2,)),
+    variant("alpha5", alphas=(5.0,)),
+    variant("uniform_subsets", sampling="uniform_subsets"),
+    variant("half_visible", visible=0.5),
+    variant("twice_visible", visible=2),
+    variant("no_norm_pix", rgb_targets="pixels"),
+    variant("only_norm_pix", rgb_targets="normalised"),
+    variant("uncertainty", loss_weighting="uncertainty"),
+)
+
+SUITE = Suite(
+    name="pretrain-ablation",
+    title="Ablation of the pre-training",
+    dataset="nyuv2",
+    pretrainings=PRETRAININGS,
+    transfers=(Transfer(task=SEMSEG, inputs=("rgb",)), Transfer(task=DEPTH, inputs=("rgb",))),
+    checkpoints=(*(pretraining.name for pretraining in PRETRAININGS), SCRATCH),
+    sizes={"cpu": "tiny", "paper": "base"},
+)

@@ -1,0 +1,271 @@
+"""Every suite expands to runs whose configs build, train a step and score; the paper's recipes are the reference's."""
+
+import csv
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from mmengine.optim import build_optim_wrapper
+from mmengine.runner import Runner
+
+from benchmarks import imagenet
+from benchmarks.task import PretrainingRecipe, TransferRecipe
+from experiments.datasource import find_data
+from experiments.errors import PreconditionError, UsageError
+from experiments.plan import Data, PlannedRun, make_plan
+from experiments.render import learning_rate, num_steps, render
+from experiments.settings import resolve_recipes
+from experiments.starts import resolve_starts
+from experiments.suite import SUITES_DIR, Pretraining, Suite, Transfer, expand, load_suite
+from multimae.engine import optim  # noqa: F401  # registers what configs name
+from multimae.registry import EVALUATORS, MODELS
+
+SHARED = Path(os.environ.get("MULTIMAE_SHARED", Path(__file__).parents[2] / "shared"))
+SUITES = sorted(path.stem for path in SUITES_DIR.glob("*.py") if path.stem != "__init__")
+
+
+def plan_of(suite: Suite, *, data: Data | None = None, profile: Any = "cpu", seeds: tuple[int, ...] = (0,)) -> Any:
+    runs = expand(
+        suite,
+        recipes=resolve_recipes(suite.tasks, profile=profile, overrides=()),
+        profile=profile,
+        size=suite.sizes[profile],
+        seeds=seeds,
+        checkpoints=suite.checkpoints,
+    )
+    return make_plan(runs, data=data or find_data(suite.dataset, data_root=None, runs=runs))
+
+
+def different(plan: tuple[PlannedRun, ...]) -> dict[str, PlannedRun]:
+    """Keep one run of each task and set of inputs: where the weights come from changes no shape."""
+    return {f"{planned.run.task.name}-{'+'.join(planned.run.inputs)}": planned for planned in plan}
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_every_run_of_a_suite_trains_a_step_on_rooms_and_can_be_scored(name: str) -> None:
+    suite = load_suite(name)
+    plan = plan_of(suite)
+    data = find_data(suite.dataset, data_root=None, runs=[planned.run for planned in plan])
+    for planned in different(plan).values():
+        train_a_step(render(planned, data=data))
+
+
+def train_a_step(config: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    model = MODELS.build(config["model"]).train()
+    loader = config["train_dataloader"]
+    loader["dataset"] |= {"limit": 8, "val_ratio": 0.0, "cache": "none", "train_ratio": 1.0}
+    batch = next(iter(Runner.build_dataloader({**loader, "batch_size": 4}, seed=0)))
+    if config["job"]["fit"] == "neighbours":
+        model.eval().remember(batch["inputs"], targets=batch["targets"])
+    else:
+        wrapper = build_optim_wrapper(model, config["optim_wrapper"])
+        logged = model.train_step(batch, wrapper)
+        assert all(value.isfinite().all() for value in logged.values()), logged
+    for item in config["job"]["evaluations"]:
+        item["dataloader"]["dataset"]["limit"] = 2
+        batch = next(iter(Runner.build_dataloader(item["dataloader"], seed=0)))
+        if item["evaluator"]:
+            evaluator = EVALUATORS.build(item["evaluator"])
+            with torch.no_grad():
+                evaluator.process(batch, model.eval().val_step(batch))
+            assert evaluator.evaluate(len(batch["meta"]["name"]))
+
+
+def resolved(column: str) -> dict[str, Any]:
+    path = SHARED / "reference" / "recipes_resolved.csv"
+    if not path.exists():
+        pytest.skip(f"{path} is not there")
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    (name,) = (header for header in rows[0] if header.endswith(column))
+    return {row["arg"]: json.loads(row[name]) if row[name] else None for row in rows if row["arg"] != "script"}
+
+
+@pytest.mark.parametrize(
+    ("column", "task"),
+    [
+        ("multimae-b_98_rgb+-depth-semseg_1600e.yaml", imagenet.PRETRAINING),
+        ("multimae-b_98_rgb+-depth-semseg_400e.yaml", imagenet.PRETRAINING_400),
+    ],
+)
+def test_pretraining_recipes_are_the_references(column: str, task: Any) -> None:
+    theirs, recipe = resolved(column), task.recipes["paper"]
+    assert isinstance(recipe, PretrainingRecipe)
+    assert recipe.epochs == theirs["epochs"]
+    assert recipe.warmup_epochs == theirs["warmup_epochs"]
+    assert recipe.micro_batch_size == theirs["batch_size"]
+    assert recipe.batch_size == 8 * theirs["batch_size"]  # on 8 GPUs, says its PRETRAINING.md
+    assert learning_rate(recipe) == pytest.approx(theirs["blr"] * recipe.batch_size / 256)
+    assert recipe.min_lr == theirs["min_lr"]
+    assert recipe.weight_decay == theirs["weight_decay"]
+    assert [recipe.beta1, recipe.beta2] == theirs["opt_betas"]
+    assert recipe.clip_grad == (theirs["clip_grad"] or 0)
+    assert recipe.num_visible_tokens == theirs["num_encoded_tokens"]
+    assert list(recipe.alphas) == [theirs["alphas"]]
+    assert (recipe.sampling == "uniform_subsets") == theirs["sample_tasks_uniformly"]
+    assert (recipe.rgb_targets == "both") == theirs["extra_norm_pix_loss"]
+    assert (recipe.loss_weighting == "uncertainty") == (theirs["task_balancer"] == "uncertainty")
+    assert list(recipe.full_precision_outputs) == theirs["fp32_output_adapters"].split("-")
+    assert recipe.input_size == theirs["input_size"]
+    assert recipe.hflip_prob == theirs["hflip"]
+    # 1,281,167 images, 625 steps an epoch; a device sees eight micro-batches a step
+    assert num_steps(recipe, num_train=1_281_167) == theirs["epochs"] * 625 * 8
+
+
+def test_pretraining_sizes_are_the_references() -> None:
+    theirs = resolved("multimae-b_98_rgb+-depth-semseg_1600e.yaml")
+    data = Data(name="imagenet", root=Path("/data"), fingerprint="", num_train=1_281_167, num_test=50_000)
+    config = render(plan_of(load_suite("pretrain"), data=data, profile="paper")[0], data=data)
+    model = config["model"]
+    assert model["decoder_dim"] == theirs["decoder_dim"]
+    assert model["decoder_depth"] == theirs["decoder_depth"]
+    assert model["decoder_heads"] == theirs["decoder_num_heads"]
+    assert set(model["outputs"]) == {*theirs["out_domains"].split("-"), "norm_rgb"}
+    assert set(model["backbone"]["modalities"]) == set(theirs["in_domains"].split("-"))
+    assert model["backbone"]["num_semseg_classes"] == 133
+    assert model["backbone"]["semseg_padding"] == "none"
+    assert model["full_precision_outputs"] == ["semseg"]
+    assert config["optim_wrapper"]["type"] == "AmpOptimWrapper"
+    assert "paramwise_cfg" not in config["optim_wrapper"]
+
+
+def test_the_classification_recipe_is_the_reference_s() -> None:
+    theirs, recipe = resolved("ft_in1k_100e_multimae-b.yaml"), imagenet.CLASSIFICATION.recipes["paper"]
+    fields = {
+        "epochs": "epochs",
+        "warmup_epochs": "warmup_epochs",
+        "micro_batch_size": "batch_size",
+        "base_lr": "blr",
+        "min_lr": "min_lr",
+        "layer_decay": "layer_decay",
+        "weight_decay": "weight_decay",
+        "drop_path_rate": "drop_path",
+        "mixup": "mixup",
+        "cutmix": "cutmix",
+        "label_smoothing": "smoothing",
+        "rand_augment": "aa",
+        "input_size": "input_size",
+    }
+    for ours, name in fields.items():
+        assert getattr(recipe, ours) == theirs[name], ours
+    assert recipe.batch_size == 8 * theirs["batch_size"]
+
+
+MINE = """
+from benchmarks.nyuv2 import PRETRAINING
+from experiments.suite import Pretraining, Suite
+SUITE = Suite(
+    name="normals", title="Normals", dataset="rooms", transfers=(), checkpoints=("pretrain",), sizes={"cpu": "tiny"},
+    pretrainings=(Pretraining(task=PRETRAINING, inputs=("rgb", "depth", "semseg", "normal")),),
+)
+"""
+
+
+def test_normals_are_a_fourth_modality(tmp_path: Path) -> None:
+    (tmp_path / "normals.py").write_text(MINE)
+    suite = load_suite(str(tmp_path / "normals.py"))
+    (planned,) = plan_of(suite)
+    data = find_data("rooms", data_root=None, runs=[planned.run])
+    config = render(planned, data=data)
+    assert config["model"]["outputs"] == ["rgb", "depth", "semseg", "normal", "norm_rgb"]
+    train_a_step(config)
+
+
+def test_few_labels_partial_tuning_and_fresh_inputs_reach_the_config() -> None:
+    suite = load_suite("nyuv2")
+    changed = {
+        task.name: replace(task.recipes["cpu"], train_ratio=0.1, tuning="partial", num_tuned_blocks=1)
+        for task in suite.tasks
+        if isinstance(task.recipes["cpu"], TransferRecipe)
+    }
+    recipes = {**resolve_recipes(suite.tasks, profile="cpu", overrides=()), **changed}
+    runs = expand(suite, recipes=recipes, profile="cpu", size="tiny", seeds=(0,), checkpoints=("scratch",))
+    data = find_data("nyuv2", data_root=None, runs=runs)
+    config = render(make_plan(runs, data=data)[0], data=data)
+    assert config["model"]["num_tuned_blocks"] == 1
+    assert config["train_dataloader"]["dataset"]["train_ratio"] == 0.1
+    assert "train_ratio" not in config["job"]["evaluations"][0]["dataloader"]["dataset"]
+
+
+def test_class_embeddings_decay_only_where_parity_asks_for_it() -> None:
+    suite = load_suite("nyuv2")
+    spared = {}
+    for choice in ("none", "parity"):
+        recipes = resolve_recipes(suite.tasks, profile="cpu", overrides=(f"recipe.decayed_embeddings={choice}",))
+        run = expand(suite, recipes=recipes, profile="cpu", size="tiny", seeds=(0,), checkpoints=("scratch",))[0]
+        data = find_data("nyuv2", data_root=None, runs=[run])
+        config = render(make_plan([replace(run, inputs=("rgb", "semseg"))], data=data)[0], data=data)
+        model = MODELS.build(config["model"])
+        embedding = model.get_parameter("backbone.input_adapters.semseg.class_emb.weight")
+        groups = build_optim_wrapper(model, config["optim_wrapper"]).optimizer.param_groups
+        spared[choice] = [group["weight_decay"] for group in groups if any(p is embedding for p in group["params"])]
+    assert spared == {"none": [0.0], "parity": [0.05]}
+
+
+def test_transfers_start_from_files_and_from_named_pretrainings(tmp_path: Path) -> None:
+    suite = load_suite("nyuv2")
+    file = tmp_path / "mine.pth"
+    file.write_bytes(b"weights")
+    names, weights = resolve_starts(suite, chosen=(f"own={file}", "scratch"))
+    assert names == ("own", "scratch")
+    recipes = resolve_recipes(suite.tasks, profile="cpu", overrides=())
+    runs = expand(suite, recipes=recipes, profile="cpu", size="tiny", seeds=(0,), checkpoints=names, weights=weights)
+    assert not any(run.task.kind == "pretraining" for run in runs)
+    data = find_data("nyuv2", data_root=None, runs=runs)
+    planned = make_plan(runs, data=data)[0]
+    assert render(planned, data=data)["job"]["init_from"] == str(file)
+    file.write_bytes(b"other weights")
+    _, changed = resolve_starts(suite, chosen=(f"own={file}",))
+    assert changed[0].digest != weights[0].digest
+
+
+@pytest.mark.parametrize(
+    ("chosen", "error", "said"),
+    [
+        ("pretrian", UsageError, "did you mean pretrain"),
+        ("multimae-b-1600", UsageError, "did you mean multimae-b-1600e"),
+        ("mine=nowhere.pth", PreconditionError, "no file of weights at nowhere.pth"),
+        ("nowhere.pth", PreconditionError, "no file of weights at nowhere.pth"),
+    ],
+)
+def test_a_wrong_start_says_what_was_meant(chosen: str, error: type[Exception], said: str) -> None:
+    with pytest.raises(error) as raised:
+        resolve_starts(load_suite("nyuv2"), chosen=(chosen,))
+    assert said in str(raised.value)
+
+
+def test_a_task_of_classes_wants_data_with_classes(tmp_path: Path) -> None:
+    from tests import tiny_dataset
+
+    suite = Suite(
+        name="mine",
+        title="mine",
+        dataset="nyuv2",
+        pretrainings=(),
+        transfers=(Transfer(task=imagenet.CLASSIFICATION, inputs=("rgb",)),),
+        checkpoints=("scratch",),
+        sizes={"cpu": "tiny"},
+    )
+    recipes = resolve_recipes(suite.tasks, profile="cpu", overrides=())
+    runs = expand(suite, recipes=recipes, profile="cpu", size="tiny", seeds=(0,), checkpoints=("scratch",))
+    with pytest.raises(PreconditionError, match=r"needs classes, but .* has none: put the files into class folders"):
+        find_data("nyuv2", data_root=tiny_dataset.write(tmp_path), runs=runs)
+
+
+def test_two_pretrainings_are_told_apart_by_name() -> None:
+    base = load_suite("nyuv2").pretrainings[0]
+    suite = replace(
+        load_suite("nyuv2"),
+        pretrainings=(base, Pretraining(name="rgb", task=base.task.variant("nyuv2-rgb-pretrain"), inputs=("rgb",))),
+        checkpoints=("pretrain", "rgb", "scratch"),
+    )
+    plan = plan_of(suite)
+    keys = {planned.run.provides: planned.key for planned in plan if planned.run.provides}
+    for planned in plan:
+        if planned.run.task.kind != "pretraining":
+            assert planned.depends_on == ((keys[planned.run.checkpoint],) if planned.run.checkpoint in keys else ())
