@@ -39,6 +39,7 @@ def make_report(runs_dir: Path, suite: str) -> Report:
     """Read what the runs of `suite` have left so far and write runs/<suite>/report/; works at any time of a sweep."""
     from reports import render, words
     from reports.page import render_page
+    from reports.reconstruction import write_pages
 
     now = time.time()
     inputs = look(runs_dir, suite=suite)
@@ -51,13 +52,21 @@ def make_report(runs_dir: Path, suite: str) -> Report:
 
     report = _report_in(runs_dir / suite / "report")
     report.html.parent.mkdir(exist_ok=True)
-    page = render_page(results, answers=_answers(frame, primaries=primaries), sections=sections, now=now)
+    reconstructions = write_pages(results, report_dir=report.html.parent)
+    page = render_page(
+        results,
+        answers=_answers(frame, primaries=primaries),
+        sections=sections,
+        reconstructions=reconstructions,
+        now=now,
+    )
     write_text(report.html, page)
     write_text(report.markdown, render.markdown(tables, title=title))
     write_text(report.latex, render.latex(tables, title=title))
     write_text(report.csv, render.csv_text(tables))
     write_atomically(report.parquet, lambda file: file.write(_parquet(frame)))
     names = [path.name for path in (report.html, report.markdown, report.latex, report.csv, report.parquet)]
+    names += reconstructions.values()
     remember(report.html.parent, inputs=inputs, outputs=names, expires=_expiry(results, now=now))
     return report
 

@@ -13,16 +13,18 @@ from urllib.parse import quote
 from reports import words
 from reports.answers import Answer, Question, lead
 from reports.figures import MAX_POINTS, Line, Panel, draw, interval
+from reports.losses import losses_of
 from reports.pictures import Gallery, pretraining_gallery, transfer_gallery
 from reports.render import caption, row_label
 from reports.results import Run, SuiteResults, inputs_order, join_inputs, metric_of
 from reports.spool import Curve
 from reports.status import State, Status
 from reports.tables import Table, footnotes
+from reports.templates import environment
 
-HTML = Path(__file__).parent / "html"
 QUESTIONS: Mapping[Question, str] = {
     "pretraining": "Does pre-training help?",
+    "variant": "Is another pre-training better than the suite's own?",
     "depth": "Does depth help as an extra input?",
     "baseline": "Is anything learned at all?",
 }
@@ -65,25 +67,24 @@ class Failure:
 
 
 def render_page(
-    results: SuiteResults, *, answers: Sequence[Answer], sections: Sequence[TaskSection], now: float
+    results: SuiteResults,
+    *,
+    answers: Sequence[Answer],
+    sections: Sequence[TaskSection],
+    reconstructions: Mapping[str, str],
+    now: float,
 ) -> str:
-    """Return the whole page as HTML text."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(HTML), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.globals |= {
-        "words": words,
+    """Return the whole page as HTML text; `reconstructions` are pages beside it, by the pre-training's key."""
+    templates = environment()
+    templates.globals |= {
         "caption": caption,
         "row_label": row_label,
         "footnotes": footnotes,
         "join_inputs": join_inputs,
-        "include_text": lambda name: (HTML / name).read_text("utf-8"),
     }
     transfer = [section for section in sections if not _is_pretraining(results, section.task)]
     runs = sorted(results.runs, key=lambda run: _STATE_ORDER.index(run.status.state))
-    return environment.get_template("page.html.j2").render(
+    return templates.get_template("page.html.j2").render(
         results=results,
         title=f"{results.suite}: results on {words.dataset_label(results.dataset)}",
         caveat=words.dataset_caveat(results.dataset),
@@ -93,11 +94,12 @@ def render_page(
         seconds=sum(run.seconds for run in results.runs),
         blocks=tuple(_blocks(answers)),
         sections=transfer,
-        pretraining=[section for section in sections if section not in transfer],
+        losses=losses_of([section.main for section in sections if section not in transfer]),
         curves={section.task: _curves(results.runs, task=section.task) for section in transfer},
         pretraining_curves={run.key: _pretraining_curves(run) for run in results.runs if run.pretraining},
         galleries={section.task: gallery for section in transfer if (gallery := _gallery(results, section.task))},
         pretraining_galleries={run.key: pretraining_gallery(run) for run in results.runs if run.pretraining},
+        reconstructions=reconstructions,
         runs=runs,
         failures=tuple(_failures(runs)),
         run_href=_run_href,

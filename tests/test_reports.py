@@ -154,6 +154,17 @@ def test_a_sweep_that_has_only_begun_can_be_reported(tmp_path: Path) -> None:
     assert "nyuv2-depth-scratch-rgb-s0-0badcafe" in page
 
 
+def test_a_suite_that_only_pretrains_says_so_and_shows_its_losses(tmp_path: Path) -> None:
+    suite = FakeSuite(tmp_path)
+    suite.add(task="nyuv2-pretrain", checkpoint="scratch", inputs="rgb+depth+semseg", seed=0)
+    suite.finish()
+    page = make_report(tmp_path, "nyuv2").html.read_text()
+    assert "measures no transfer" in page
+    assert 'id="results"' not in page
+    assert "Pre-training on rgb+depth+semseg" in page
+    assert "constant predictor" in page
+
+
 def test_one_seed_gets_no_interval_no_bold_and_no_answer(tmp_path: Path) -> None:
     suite = FakeSuite(runs_dir=tmp_path)
     for checkpoint in ("pretrain", "scratch"):

@@ -10,7 +10,8 @@ from multimae.metrics import METRICS
 from reports import render, words
 from reports.answers import Answer, Primary, answer, corrected, lead
 from reports.figures import Line, Panel, draw, interval, mean_curve, thinned
-from reports.results import COLUMNS
+from reports.losses import losses_of
+from reports.results import COLUMNS, CONSTANT
 from reports.spool import Curve
 from reports.tables import build_table, footnotes
 
@@ -142,6 +143,45 @@ def test_depth_is_compared_with_the_same_inputs_without_it() -> None:
     found = answers_of({("scratch", "rgb"): [10.0, 11.0, 12.0], ("scratch", "rgb+depth"): [13.0, 14.0, 15.2]})["depth"]
     assert found.difference.mean == pytest.approx(3.0667, abs=1e-3)
     assert found.setting == "from scratch, added to rgb"
+
+
+def losses_frame(task: str, numbers: Mapping[str, float], constants: Mapping[str, float]) -> pd.DataFrame:
+    rows = [
+        {
+            "run": task, "task": task, "checkpoint": checkpoint, "inputs": "rgb", "seed": 0, "dataset": "nyuv2",
+            "protocol": "masked", "metric": metric, "value": value, "status": "finished",
+        }
+        for checkpoint, values in (("scratch", numbers), (CONSTANT, constants))
+        for metric, value in values.items()
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def test_all_pretrainings_share_a_table_and_the_constants_are_said_once() -> None:
+    one = losses_frame("nyuv2-pretrain", {"loss_rgb": 0.5, "loss_depth": 0.4}, {"loss_rgb": 0.9, "loss_depth": 1.0})
+    two = losses_frame("nyuv2-rgb-pretrain", {"loss_rgb": 0.6}, {"loss_rgb": 0.9})
+    tables = [
+        build_table(frame, task=frame["task"].iloc[0], metrics=sorted(set(frame["metric"])), protocols=["masked"])
+        for frame in (one, two)
+    ]
+    losses = losses_of(tables)
+    assert [metric.name for metric in losses.metrics] == ["loss_rgb", "loss_depth"]
+    assert [(row.label, row.numbers) for row in losses.rows] == [
+        ("Pre-training on rgb", ("0.500", "0.400")),
+        ("Pre-training (rgb) on rgb", ("0.600", "")),
+        ("constant predictor", ("0.900", "1.000")),
+    ]
+
+
+def test_several_pretrainings_are_compared_with_scratch_and_with_the_suite_s_own() -> None:
+    frame = frame_of(APART | {("alpha5", "rgb"): [26.0, 28.1, 27.0]})
+    found = answer(frame, primary=Primary(task="nyuv2-semseg", metric="miou", protocol="standard"))
+    said = {(one.question, one.setting): one.difference.mean for one in found if one.question != "baseline"}
+    assert said == {
+        ("pretraining", "pre-trained, from rgb"): pytest.approx(5.0),
+        ("pretraining", "alpha5, from rgb"): pytest.approx(11.0333, abs=1e-3),
+        ("variant", "alpha5, from rgb"): pytest.approx(6.0333, abs=1e-3),
+    }
 
 
 def test_long_curves_are_averaged_and_keep_their_mean() -> None:

@@ -68,6 +68,9 @@ def test_a_sweep_ends_with_results_and_a_report(finished: Path) -> None:
             assert all((run_dir / path).is_file() for path in entry["images"].values())
     report = finished / "smoke" / "report"
     assert {"index.html", "table.md", "table.tex", "table.csv", "results.parquet"} <= {p.name for p in report.iterdir()}
+    pretraining = run_dirs(finished)["nyuv2-pretrain"]
+    assert (pretraining / "artifacts" / "reconstruction" / "index.json").is_file()
+    assert (report / f"reconstruction-{pretraining.name}.html").is_file()
 
 
 def test_the_transfer_starts_from_the_pretraining(finished: Path) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import time
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
@@ -9,12 +11,13 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from torch import nn
 
 from multimae.checkpoints import load_backbone
 from multimae.engine.attempt import Attempt
 from multimae.engine.evaluate import Evaluations
 from multimae.engine.hooks import SpoolHook, StopHook, ValidationHook
-from multimae.engine.pictures import save_predictions
+from multimae.engine.neighbours import remember_training_data
 from multimae.engine.results import write_result
 from multimae.engine.resume import CheckpointHook, load_checkpoint
 from multimae.engine.signals import StopRequest
@@ -51,17 +54,20 @@ def execute(attempt: Attempt, *, stop: StopRequest) -> None:
     runner = _runner(config, attempt=attempt, hooks=hooks)
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     if config.job.init_from and not saved:
-        report = load_backbone(model.backbone, run_dir / config.job.init_from)
-        print(report, flush=True)
-    runner.train()
-    stop.check()
+        start = run_dir / config.job.init_from
+        print(load_backbone(model.backbone, start, new_modalities=config.job.new_modalities), flush=True)
+    if config.job.fit == "neighbours":
+        remember_training_data(model, config.train_dataloader, spool=spool, stop=stop)
+    else:
+        runner.train()
+        stop.check()
 
     scores = [evaluations.run(runner.model, item) for item in config.job.evaluations]
     for item in scores:
         values = {f"{item.split}/{item.protocol}/{name}": value for name, value in item.metrics.items()}
         spool.metrics(step=max_steps, values=values)
     if is_main_process():
-        predictions = save_predictions(model, config.job, folder=run_dir / "artifacts" / "predictions", spool=spool)
+        predictions = _pictures(model, config.job, artifacts=run_dir / "artifacts", spool=spool)
         attempt.require_lease()
         write_result(
             run_dir,
@@ -93,6 +99,20 @@ def _runner(config: Config, *, attempt: Attempt, hooks: list[Hook]) -> JobRunner
         log_level="ERROR",
         cfg=config,
     )
+
+
+def _pictures(model: nn.Module, job: Any, *, artifacts: Path, spool: Spool) -> list[dict[str, Any]]:
+    """Draw what the model makes of a few test images and, for a pre-training, of all sorts of hidden parts.
+
+    The modules are found by name, so that how predictions are drawn is no part of a run's digest.
+    """
+    if job.kind == "classification":
+        return []
+    if job.kind == "pretraining":
+        import_module("multimae.engine.exploration").save_exploration(model, job, folder=artifacts / "reconstruction")
+    draw = import_module("multimae.engine.pictures").save_predictions
+    predictions: list[dict[str, Any]] = draw(model, job, folder=artifacts / "predictions", spool=spool)
+    return predictions
 
 
 def _hooks(config: Config, *, spool: Spool, evaluations: Evaluations) -> list[Hook]:

@@ -22,11 +22,13 @@ from multimae.layers import Grid
 from multimae.masking import Masking
 from multimae.modalities import modality
 from multimae.pretraining import MultiMAEPretraining
+from multimae.shapes import Float
 
 NUM_PICTURES = 4
 WIDTH = 192
 UNLABELLED = (0, 0, 0)
 HIDDEN = 128
+COLOUR_MAP = "viridis"
 Picture = NDArray[np.uint8]
 
 
@@ -78,12 +80,16 @@ def _pictures(model: nn.Module, sample: Sample, batch: dict[str, Any], *, kind: 
 
 def _reconstructions(model: MultiMAEPretraining, batch: dict[str, Any], *, spec: DatasetSpec) -> dict[str, Picture]:
     """Draw, per output, what it should be, what of it was visible, and the prediction at hidden places."""
-    inputs: Mapping[str, Tensor] = model.data_preprocessor(batch, False)["inputs"]
-    result = model.reconstruct(inputs, generator=torch.Generator().manual_seed(MASK_SEED))
+    data = model.data_preprocessor(batch, False)
+    available: Mapping[str, Tensor] = data["meta"].get("available", {})
+    generator = torch.Generator().manual_seed(MASK_SEED)
+    result = model.reconstruct(data["inputs"], available=available, generator=generator)
+    known: Mapping[str, Tensor] = {**data["inputs"], **data["targets"]}
     pictures: dict[str, Picture] = {}
     for name, prediction in result.predictions.items():
-        target = inputs.get(name)
-        if target is None:  # norm_rgb: normalised patches are no picture
+        target = known.get(name)
+        # norm_rgb: normalised patches are no picture. What stands in for a missing modality is none either.
+        if target is None or not bool(available.get(name, torch.ones(1)).all()):
             continue
         hidden = _hidden(result.masking, name=name, grid=result.grid, size=tuple(target.shape[-2:]))
         truth, guess = target[0].cpu(), prediction[0].cpu()
@@ -96,19 +102,30 @@ def _reconstructions(model: MultiMAEPretraining, batch: dict[str, Any], *, spec:
 
 
 def _hidden(masking: Masking, *, name: str, grid: Grid, size: tuple[int, ...]) -> NDArray[np.bool_]:
-    mask = masking.split()[name][0].cpu().view(1, 1, *grid).float()
+    """Return where an output's target is hidden: everywhere if the encoder does not read it."""
+    masks = masking.split()
+    if name not in masks:
+        return np.ones(size, dtype=np.bool_)
+    mask = masks[name][0].cpu().view(1, 1, *grid).float()
     enlarged: NDArray[np.bool_] = F.interpolate(mask, size=list(size), mode="nearest")[0, 0].bool().numpy()
     return enlarged
 
 
 def _draw(name: str, values: Tensor, *, scale_of: Tensor, spec: DatasetSpec) -> Picture:
     facts = modality(name)
-    if facts.kind == "image":
-        mean, std = (torch.tensor(numbers)[:, None, None] for numbers in (facts.mean, facts.std))
-        return _rgb((values * std + mean).expand(3, -1, -1))
     if facts.kind == "depth":
         return _depth(values[0], scale_of=scale_of[0])
-    return _labels(values, spec=spec) if facts.kind == "labels" else _rgb((values + 1) / 2)
+    return _labels(values, spec=spec) if facts.kind == "labels" else _rgb(displayed(name, values))
+
+
+def displayed(name: str, values: Float[Tensor, "*batch _ height width"]) -> Float[Tensor, "*batch 3 height width"]:
+    """Turn an image or normals from a model's units into red, green and blue, 0 to 1 where they are in range."""
+    facts = modality(name)
+    if facts.kind == "normals":
+        return (values + 1) / 2
+    mean, std = (torch.tensor(numbers, device=values.device)[:, None, None] for numbers in (facts.mean, facts.std))
+    shape = (*values.shape[:-3], 3, *values.shape[-2:])
+    return (values * std + mean).expand(shape)
 
 
 def _rgb(values: Tensor) -> Picture:
@@ -126,10 +143,20 @@ def _labels(labels: Tensor, *, spec: DatasetSpec) -> Picture:
 
 def _depth(values: Tensor, *, scale_of: Tensor) -> Picture:
     """Colour depth from near (dark) to far over the range of `scale_of`, so that prediction and truth compare."""
-    near, far = scale_of.quantile(0.02), scale_of.quantile(0.98)
-    share = ((values - near) / (far - near).clamp(min=1e-6)).clamp(0, 1)
-    picture: Picture = matplotlib.colormaps["viridis"](share.numpy(), bytes=True)[..., :3]
+    share = share_of_range(values, near_far=depth_range(scale_of))
+    picture: Picture = matplotlib.colormaps[COLOUR_MAP](share.numpy(), bytes=True)[..., :3]
     return picture
+
+
+def depth_range(depth: Tensor) -> tuple[float, float]:
+    """Return the values between which depth is coloured; the few beyond them take the end's colour."""
+    return float(depth.quantile(0.02)), float(depth.quantile(0.98))
+
+
+def share_of_range(depth: Float[Tensor, "*size"], *, near_far: tuple[float, float]) -> Float[Tensor, "*size"]:
+    """Return how far towards the far end each value lies, 0 to 1."""
+    near, far = near_far
+    return ((depth - near) / max(far - near, 1e-6)).clamp(0, 1)
 
 
 def _resampling(what: str, *, kind: str) -> Image.Resampling:
