@@ -72,6 +72,7 @@ SEMSEG = Task(
                 batch_size=8,
                 micro_batch_size=8,
                 lr=1e-4,
+                decayed_embeddings="parity",
                 input_size=640,
                 precision="fp16",
                 num_workers=8,

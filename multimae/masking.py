@@ -131,13 +131,16 @@ def masking_from_masks(masks: Mapping[str, Bool[Tensor, "batch _"]]) -> Masking:
 def _check_number(
     num_visible: int, *, num_tokens: Mapping[str, int], available: Bool[Tensor, "batch modality"] | None
 ) -> None:
-    """Raise unless every sample has that many tokens; looks at the samples only if few modalities could be too few."""
+    """Raise unless every sample has that many tokens.
+
+    Every sample has some modality: where one is enough, the samples are not looked at, and no device waited for.
+    """
     if num_visible > sum(num_tokens.values()):
         raise ValueError(
             f"{num_visible} visible tokens wanted, but the inputs have only {dict(num_tokens)}: "
             "lower num_visible_tokens or use larger images"
         )
-    if available is None:
+    if available is None or num_visible <= min(num_tokens.values()):
         return
     sizes = torch.tensor(list(num_tokens.values()), device=available.device)
     fewest = int((available * sizes).sum(dim=1).min())

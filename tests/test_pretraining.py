@@ -145,8 +145,10 @@ def test_normals_are_a_modality_like_any_other() -> None:
 def test_a_step_never_asks_the_device_for_a_value() -> None:
     """Run on the meta device, which has no values: whatever would make the host wait raises there."""
     with torch.device("meta"):
-        losses = tiny().loss(some_inputs())
-        total(losses).backward()
+        model = tiny(loss_weighting="uncertainty")
+        losses = model.loss(some_inputs(), available={"depth": torch.ones(2, dtype=torch.bool)})
+        weighted, _ = model.parse_losses(losses)
+        weighted.backward()
     assert [loss.shape for loss in losses.values()] == [()] * len(OUTPUTS)
 
 
@@ -165,6 +167,20 @@ def test_trains_in_bfloat16() -> None:
         losses = model(some_inputs(), mode="loss")
     total(losses).backward()
     assert all(loss.dtype == torch.float32 and loss.isfinite() for loss in losses.values())
+
+
+def test_named_decoders_stay_in_full_precision() -> None:
+    inputs, generator = some_inputs(), torch.Generator()
+    torch.manual_seed(0)
+    model = tiny(full_precision_outputs=["semseg"]).eval()
+    seen = dict.fromkeys(OUTPUTS, torch.float16)
+    for name, decoder in model.output_adapters.items():
+        decoder.out_proj.register_forward_hook(lambda *args, name=name: seen.update({name: args[2].dtype}))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        model.reconstruct(inputs, generator=generator.manual_seed(0))
+    assert seen == dict.fromkeys(OUTPUTS, torch.bfloat16) | {"semseg": torch.float32}
+    with pytest.raises(ValueError, match=r"full_precision_outputs \['edges'\] are no outputs"):
+        tiny(full_precision_outputs=["edges"])
 
 
 def test_learns_what_is_the_same_everywhere() -> None:

@@ -51,6 +51,8 @@ class _Constant:
         self._counts = torch.zeros(self.num_classes, dtype=torch.float64)
 
     def add(self, maps: Tensor) -> None:
+        if not len(maps):  # no sample of the batch has the modality
+            return
         if self.target.loss == "cross_entropy":
             self._counts += torch.bincount(maps.flatten().cpu(), minlength=self.num_classes + 1)[: self.num_classes]
             return
