@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from multimae.backbone import MultiMAE as MultiMAE
+    from multimae.checkpoints import export_checkpoint as export_checkpoint
     from multimae.checkpoints import load_backbone as load_backbone
+    from multimae.checkpoints import load_model as load_model
     from multimae.data.folder import MultiModalFolder as MultiModalFolder
     from multimae.data.spec import DatasetSpec as DatasetSpec
     from multimae.data.spec import spec as spec
@@ -29,7 +31,9 @@ _HOMES = {
     "MultiMAEPretraining": "multimae.pretraining",
     "MultiMAETransfer": "multimae.transfer",
     "MultiModalFolder": "multimae.data.folder",
+    "export_checkpoint": "multimae.checkpoints",
     "load_backbone": "multimae.checkpoints",
+    "load_model": "multimae.checkpoints",
     "spec": "multimae.data.spec",
 }
 

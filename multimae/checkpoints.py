@@ -1,17 +1,31 @@
-"""Read encoder weights from checkpoints, ours and the reference's, and translate names between the two."""
+"""Load weights from checkpoints, ours, MultiMAE's, MAE's and timm's, into models; export them to other layouts."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-BACKBONE, HEAD, DECODERS = "backbone.", "head.", "output_adapters."
+from multimae.checkpoint_files import read_tensors, write_tensors
+from multimae.checkpoint_formats import (
+    BACKBONE,
+    DECODERS,
+    HEAD,
+    Weights,
+    adapters,
+    as_ours,
+    decoders,
+    in_layout,
+    no_place_for,
+)
+
 _CLASS_EMB = "class_emb.weight"
+# Learned while training but no part of the model: a checkpoint need not have them.
+_LOSS_WEIGHTS = "log_variances."
+_MAX_SHOWN = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,92 +37,108 @@ class LoadReport:
     unexpected: tuple[str, ...]
     resized: tuple[str, ...]
 
+    def __str__(self) -> str:
+        counts = (
+            f"loaded {len(self.loaded)} parameters, {len(self.resized)} of them resized; {len(self.missing)} of the "
+            f"model's stay fresh, {len(self.unexpected)} of the file's are not used"
+        )
+        named = {"loaded": self.loaded, "resized": self.resized, "fresh": self.missing, "not used": self.unexpected}
+        return "\n".join([counts, *(f"  {kind}: {_abbreviated(names)}" for kind, names in named.items() if names)])
+
 
 def load_backbone(backbone: nn.Module, path: str | PathLike[str], *, new_modalities: Sequence[str] = ()) -> LoadReport:
     """Load the encoder, global tokens and input adapters; decoders, heads and unused adapters are left out.
 
     Tables of positions are resized bicubically, an embedding of classes gains or loses its row for unlabelled pixels.
-    `new_modalities`: inputs the checkpoint need not know; they keep their fresh weights.
+    `new_modalities`: inputs the checkpoint need not know; they keep their fresh weights. Plain ViTs know RGB alone.
     """
-    saved = _encoder_state(torch.load(path, map_location="cpu", weights_only=True), path=path)
-    wanted = backbone.state_dict()
-    missing = tuple(name for name in wanted if name not in saved)
-    _check_missing(missing, new_modalities=new_modalities, path=path, saved=saved)
-    fitted = {name: _fit(saved[name], to=wanted[name], name=name) for name in wanted if name in saved}
-    _check_shapes(fitted, wanted=wanted, path=path)
-    backbone.load_state_dict(fitted, strict=False)
-    return LoadReport(
-        loaded=tuple(fitted),
-        missing=missing,
-        unexpected=tuple(name for name in saved if name not in wanted),
-        resized=tuple(name for name in fitted if saved[name].shape != wanted[name].shape),
+    weights = _read(path)
+    saved = {name.removeprefix(BACKBONE): tensor for name, tensor in weights.state.items() if name.startswith(BACKBONE)}
+    fresh = tuple(f"input_adapters.{name}." for name in new_modalities)
+    return _load(backbone, saved=saved, weights=weights, path=path, may_be_fresh=lambda name: name.startswith(fresh))
+
+
+def load_model(
+    model: nn.Module,
+    path: str | PathLike[str],
+    *,
+    new_modalities: Sequence[str] = (),
+    new_outputs: Sequence[str] = (),
+) -> LoadReport:
+    """Load a whole pre-training or transfer model, decoders or head included; for the rest see `load_backbone`.
+
+    `new_outputs`: outputs whose decoders the checkpoint need not have.
+    """
+    weights = _read(path)
+    fresh = (
+        *(f"{BACKBONE}input_adapters.{name}." for name in new_modalities),
+        *(f"{DECODERS}{name}." for name in new_outputs),
+        _LOSS_WEIGHTS,
+    )
+    embeddings = tuple(f".task_embeddings.{name}" for name in new_modalities)
+    return _load(
+        model,
+        saved=weights.state,
+        weights=weights,
+        path=path,
+        may_be_fresh=lambda name: name.startswith(fresh) or name.endswith(embeddings),
     )
 
 
-def to_reference(state: Mapping[str, Tensor], *, task: str | None = None) -> dict[str, Tensor]:
-    """Rename a pre-training or transfer model's parameters to the reference's; `task` names a transfer's head there."""
-    renamed = {}
-    for name, tensor in state.items():
-        if name.startswith(HEAD) and task is None:
-            raise ValueError(f"the reference puts {name!r} under the name of a task: pass task, such as 'semseg'")
-        ours = name.removeprefix(BACKBONE) if name.startswith(BACKBONE) else name
-        theirs = f"{DECODERS}{task}.{ours.removeprefix(HEAD)}" if ours.startswith(HEAD) else ours
-        renamed[theirs] = tensor
-        if alias := _alias(theirs):
-            renamed[alias] = tensor
-    return renamed
+def export_checkpoint(
+    source: str | PathLike[str],
+    target: str | PathLike[str],
+    *,
+    layout: str = "multimae",
+    task: str | None = None,
+) -> tuple[str, ...]:
+    """Write a checkpoint's weights in a layout; return our names of those that it has no place for.
 
-
-def from_reference(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename the reference's parameters to ours, those of a pre-training or of a transfer model with one head.
-
-    Pre-training decoders, known by their tables of positions, keep their names; anything else below
-    `output_adapters` is a head's.
+    `layout`: "multimae" (ours), "reference" or "timm", which holds the encoder of RGB alone. The target's suffix,
+    `.pth` or `.safetensors`, says which container. `task` names a head in the reference's layout, where the source
+    does not.
     """
-    aliases = {_alias(name) for name in state}
-    renamed = {}
-    for name, tensor in state.items():
-        if name in aliases:
-            continue
-        renamed[_our_name(name, state=state)] = tensor
-    return renamed
+    weights = _read(source)
+    left_out = no_place_for(weights.state, layout=layout)
+    write_tensors(target, in_layout(weights, layout=layout, task=task))
+    return left_out
 
 
-def _our_name(name: str, *, state: Mapping[str, Tensor]) -> str:
-    if not name.startswith(DECODERS):
-        return BACKBONE + name
-    _, task, rest = name.split(".", maxsplit=2)
-    return name if f"{DECODERS}{task}.pos_emb" in state else HEAD + rest
+def _read(path: str | PathLike[str]) -> Weights:
+    state = read_tensors(path)
+    try:
+        return as_ours(state)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
-def _alias(name: str) -> str | None:
-    """Return the second name under which the reference stores a DPT head's parameter, numbered from 0, not 1."""
-    for pattern, second in (
-        (r"(.*\.)scratch\.layer(\d)_rn\.(.*)", "{0}scratch.layer_rn.{1}.{2}"),
-        (r"(.*\.)act_(\d)_postprocess\.(.*)", "{0}act_postprocess.{1}.{2}"),
-    ):
-        if found := re.fullmatch(pattern, name):
-            return second.format(found[1], int(found[2]) - 1, found[3])
-    return None
-
-
-def _encoder_state(checkpoint: Any, *, path: str | PathLike[str]) -> dict[str, Tensor]:
-    """Return the encoder's part of a checkpoint under a backbone's own names."""
-    if not isinstance(checkpoint, Mapping) or "model" not in checkpoint:
-        held = list(checkpoint)[:5] if isinstance(checkpoint, Mapping) else type(checkpoint).__name__
-        raise ValueError(
-            f"{path} is no checkpoint of this project or of MultiMAE: wanted a dict with 'model', got {held}"
-        )
-    state: Mapping[str, Tensor] = checkpoint["model"]
-    if any(name.startswith(BACKBONE) for name in state):
-        return {name.removeprefix(BACKBONE): value for name, value in state.items() if name.startswith(BACKBONE)}
-    return {name: value for name, value in state.items() if not name.startswith((DECODERS, HEAD))}
+def _load(
+    module: nn.Module,
+    *,
+    saved: Mapping[str, Tensor],
+    weights: Weights,
+    path: str | PathLike[str],
+    may_be_fresh: Callable[[str], bool],
+) -> LoadReport:
+    wanted = module.state_dict()
+    missing = tuple(name for name in wanted if name not in saved)
+    unexpected = tuple(name for name in saved if name not in wanted)
+    _check_names(missing, unexpected=unexpected, may_be_fresh=may_be_fresh, weights=weights, path=path)
+    fitted = {name: _fit(saved[name], to=wanted[name], name=name) for name in wanted if name in saved}
+    _check_shapes(fitted, wanted=wanted, path=path)
+    module.load_state_dict(fitted, strict=False)
+    return LoadReport(
+        loaded=tuple(fitted),
+        missing=missing,
+        unexpected=(*unexpected, *weights.left_out),
+        resized=tuple(name for name in fitted if saved[name].shape != wanted[name].shape),
+    )
 
 
 def _fit(saved: Tensor, *, to: Tensor, name: str) -> Tensor:
     """Resize a table of positions, or add or cut the last row of an embedding of classes."""
     if name.endswith("pos_emb") and saved.shape != to.shape and saved.shape[1] == to.shape[1]:
-        return F.interpolate(saved, size=tuple(to.shape[-2:]), mode="bicubic", align_corners=False)
+        return F.interpolate(saved.float(), size=tuple(to.shape[-2:]), mode="bicubic", align_corners=False)
     if name.endswith(_CLASS_EMB) and saved.shape[1:] == to.shape[1:]:
         if len(to) == len(saved) + 1:
             return torch.cat([saved, saved.new_zeros(1, saved.shape[1])])
@@ -117,17 +147,32 @@ def _fit(saved: Tensor, *, to: Tensor, name: str) -> Tensor:
     return saved
 
 
-def _check_missing(
-    missing: Sequence[str], *, new_modalities: Sequence[str], path: str | PathLike[str], saved: Mapping[str, Tensor]
+def _check_names(
+    missing: Sequence[str],
+    *,
+    unexpected: Sequence[str],
+    may_be_fresh: Callable[[str], bool],
+    weights: Weights,
+    path: str | PathLike[str],
 ) -> None:
-    fresh = tuple(f"input_adapters.{name}." for name in new_modalities)
-    needed = [name for name in missing if not name.startswith(fresh)]
-    if needed:
-        adapters = sorted({name.split(".")[1] for name in saved if name.startswith("input_adapters.")})
+    """Refuse a file that lacks what must not start fresh, or whose encoder has more than the model's."""
+    if needed := [name for name in missing if not may_be_fresh(name)]:
         raise ValueError(
-            f"{path} lacks {len(needed)} of the encoder's parameters: {', '.join(needed)}. It has input adapters for "
-            f"{adapters}; name an input that may start fresh in new_modalities"
+            f"{path} lacks {len(needed)} of the model's parameters: {_abbreviated(needed)}. It holds "
+            f"{_contents(weights.state)}: build the model with these, or name inputs that may start fresh in "
+            "new_modalities, and decoders in load_model's new_outputs; load_backbone needs neither decoders nor a head"
         )
+    if extra := [name for name in unexpected if name.removeprefix(BACKBONE).startswith("encoder.")]:
+        raise ValueError(
+            f"{path} holds an encoder with {len(extra)} parameters more than the model's: {_abbreviated(extra)}. It "
+            f"holds {_contents(weights.state)}: build the model with as many"
+        )
+
+
+def _contents(state: Mapping[str, Tensor]) -> str:
+    blocks = {found[1] for name in state if (found := re.match(rf"{BACKBONE}encoder\.(\d+)\.", name))}
+    head = "a head" if any(name.startswith(HEAD) for name in state) else "no head"
+    return f"{len(blocks)} blocks, input adapters for {adapters(state)}, decoders for {decoders(state)} and {head}"
 
 
 def _check_shapes(fitted: Mapping[str, Tensor], *, wanted: Mapping[str, Tensor], path: str | PathLike[str]) -> None:
@@ -137,4 +182,28 @@ def _check_shapes(fitted: Mapping[str, Tensor], *, wanted: Mapping[str, Tensor],
         if tensor.shape != wanted[name].shape
     ]
     if wrong:
-        raise ValueError(f"{path} holds an encoder of another size: {'; '.join(wrong)}")
+        shown = "; ".join(wrong[:_MAX_SHOWN])
+        raise ValueError(
+            f"{path} holds a model of another size, {len(wrong)} parameters differ: {shown}. Build the model with the "
+            "checkpoint's sizes"
+        )
+
+
+def _abbreviated(names: Sequence[str]) -> str:
+    """Count names by the part of the model they belong to; a part with one name is named whole."""
+    parts: dict[str, list[str]] = {}
+    for name in names:
+        part = re.match(rf"(?:{BACKBONE})?(?:(?:input|output)_adapters\.)?[^.]+", name)
+        parts.setdefault(part[0] if part else name, []).append(name)
+    shown = [_summary(part, of_part) for part, of_part in parts.items()]
+    more = [f"and {len(shown) - _MAX_SHOWN} more"] if len(shown) > _MAX_SHOWN else []
+    return ", ".join([*shown[:_MAX_SHOWN], *more])
+
+
+def _summary(part: str, names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return names[0]
+    numbers = {name.removeprefix(f"{part}.").split(".")[0] for name in names if part.endswith("encoder")}
+    blocks = sorted(int(number) for number in numbers if number.isdigit())
+    span = f".{{{blocks[0]}..{blocks[-1]}}}" if len(blocks) > 1 else f".{blocks[0]}" if blocks else ""
+    return f"{part}{span}.* ({len(names)})"

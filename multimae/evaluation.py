@@ -209,6 +209,7 @@ def paper_depth_scores(prediction: Float[Tensor, " pixels"], *, target: Float[Te
     return {
         **_deltas(torch.maximum(prediction / safe_target, target / safe_prediction)),
         "rel": (difference.abs() / safe_target).mean().item(),
+        "srel": (difference.square() / safe_target).mean().item() / 1000,
         "rmse": difference.square().mean().sqrt().item() / 1000,
         "rmse_log": (safe_prediction.log() - safe_target.log()).square().mean().sqrt().item(),
     }
@@ -222,6 +223,7 @@ def standard_depth_scores(
     return {
         **_deltas(torch.maximum(prediction / target, target / prediction)),
         "rel": (difference.abs() / target).mean().item(),
+        "srel": (difference.square() / target).mean().item(),
         "rmse": difference.square().mean().sqrt().item(),
         "log10": (prediction.log10() - target.log10()).abs().mean().item(),
     }

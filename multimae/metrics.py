@@ -60,6 +60,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
                 definition="share of pixels with max(p/t, t/p) < 1.25^3",
             ),
             Metric(name="rel", label="AbsRel", unit="", higher_is_better=False, definition="mean |p - t| / t"),
+            Metric(name="srel", label="SqRel", unit="m", higher_is_better=False, definition="mean (p - t)^2 / t"),
             Metric(
                 name="rmse", label="RMSE", unit="m", higher_is_better=False, definition="root of the mean squared error"
             ),

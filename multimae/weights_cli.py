@@ -1,4 +1,4 @@
-"""`multimae weights`: list the published checkpoints, and download them. Each verb is a sub-parser with its `run`."""
+"""`multimae weights`: list and download the published checkpoints, export any; a sub-parser with its `run` per verb."""
 
 import argparse
 import json
@@ -47,6 +47,12 @@ def _parser() -> argparse.ArgumentParser:
     getting.add_argument("name", metavar="NAME", help="one that `multimae weights ls` lists")
     getting.add_argument("--to", type=Path, metavar="DIR", help="put it into this folder instead of the cache")
     getting.set_defaults(run=_get)
+    exporting = verbs.add_parser("export", help="write a checkpoint's weights in another layout or container")
+    exporting.add_argument("source", type=Path, metavar="SOURCE", help="ours, MultiMAE's, MAE's or timm's")
+    exporting.add_argument("target", type=Path, metavar="TARGET", help="a name that ends in .pth or .safetensors")
+    exporting.add_argument("--layout", choices=("multimae", "reference", "timm"), default="multimae")
+    exporting.add_argument("--task", metavar="NAME", help="what the reference's layout calls a transfer's head")
+    exporting.set_defaults(run=_export)
     return parser
 
 
@@ -110,6 +116,21 @@ def _get(arguments: argparse.Namespace) -> int:
         report.say(f"{checkpoint.file} is {checkpoint.licence} (non-commercial), from {checkpoint.source}")
         path = fetch(checkpoint, cache=cache_dir(), to=arguments.to, report=report)
     print(path)
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from multimae.checkpoints import export_checkpoint
+
+    try:
+        left_out = export_checkpoint(arguments.source, arguments.target, layout=arguments.layout, task=arguments.task)
+    except ValueError as error:
+        return _failed(str(error), code=2)
+    except OSError as error:
+        return _failed(f"{error.filename or arguments.target}: {error.strerror}", code=3)
+    if left_out:
+        print(f"left out {len(left_out)} parameters that {arguments.layout} has no place for", file=sys.stderr)
+    print(arguments.target)
     return 0
 
 

@@ -75,7 +75,7 @@ def test_few_labels_are_few_of_every_class_and_nested() -> None:
     assert ten == few_of(names, ratio=0.1, seed=0, groups=groups)
     assert ten != few_of(names, ratio=0.1, seed=1, groups=groups)
     assert few_of(names, ratio=1.0, seed=0, groups=groups) == tuple(names)
-    with pytest.raises(ValueError, match="train_ratio is 0.0"):
+    with pytest.raises(ValueError, match=r"train_ratio is 0\.0"):
         few_of(names, ratio=0.0, seed=0, groups=groups)
 
 

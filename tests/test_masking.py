@@ -2,8 +2,10 @@
 
 import json
 import math
-import os
+import re
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import pytest
@@ -11,75 +13,119 @@ import torch
 from torch import Tensor
 
 from multimae.masking import Masking, MaskSampler, masking_from_masks
+from tests.parity_files import files_of
 
-PARITY_DIR = Path(os.environ.get("MULTIMAE_PARITY_DIR", Path(__file__).parent / "parity"))
-NUM_TOKENS = {"rgb": 196, "depth": 196, "semseg": 196}
-NUM_VISIBLE = 98
-NUM_REFERENCE = 20_000
 NUM_DRAWN = 6_000
-# A right sampler fails one run in a thousand, for a fresh seed: about 70 comparisons share 1e-3 between them, which
-# is 4.35 standard errors each. The seeds here are fixed, so only a change of the sampler or of torch draws anew.
-MAX_Z = 4.35
+# A right sampler fails on one file in a thousand, for a fresh seed: all comparisons with a file share this between
+# them. The seeds here are fixed, so only a change of the sampler or of torch draws anew.
+FALSE_ALARMS = 1e-3
 
 
-def statistics() -> dict[str, dict[str, Any]]:
-    path = PARITY_DIR / "masking_statistics.json"
-    if not path.exists():
-        return {}
-    stats: dict[str, dict[str, Any]] = json.loads(path.read_text())["stats"]
-    return stats
+@dataclass(frozen=True, kw_only=True)
+class Statistics:
+    """Hold the reference's statistics of visible tokens per modality, by the settings of its sampler."""
+
+    num_tokens: dict[str, int]
+    num_visible: int
+    num_samples: int
+    by_setting: dict[str, dict[str, Any]]
+
+    @property
+    def max_z(self) -> float:
+        """Standard errors that one of all comparisons exceeds by chance as often as FALSE_ALARMS."""
+        comparisons = sum(
+            sum(len(value) for key, value in expected.items() if key != "total_visible")
+            for expected in self.by_setting.values()
+        )
+        return NormalDist().inv_cdf(1 - FALSE_ALARMS / comparisons / 2)
+
+    def sampler(self, setting: str, *, times: float = 1) -> MaskSampler:
+        """Build ours with the reference's settings, its concentrations multiplied."""
+        reference = json.loads(setting)
+        alphas = reference["alphas"]
+        return MaskSampler(
+            num_visible_tokens=self.num_visible,
+            alphas=[times * alpha for alpha in alphas] if isinstance(alphas, list) else times * alphas,
+            sampling="uniform_subsets" if reference.get("sample_tasks_uniformly") else "dirichlet",
+        )
+
+    def visible_counts(self, sample: MaskSampler) -> Tensor:
+        """Draw masks and count the visible tokens, [samples, modalities]."""
+        masking = sample(self.num_tokens, batch_size=NUM_DRAWN, generator=torch.Generator().manual_seed(0))
+        return torch.stack([(~mask).sum(dim=1) for mask in masking.split().values()], dim=1).double()
+
+    def largest_deviation(self, counts: Tensor, expected: dict[str, Any]) -> float:
+        """Return the largest difference from the reference's statistics in standard errors of that difference."""
+        share = 1 / NUM_DRAWN + 1 / self.num_samples
+        centred = counts - counts.mean(dim=0)
+        # A single modality always gets everything: no variance at all.
+        variance, fourth = centred.square().mean(dim=0).clamp(min=1e-12), centred.pow(4).mean(dim=0)
+        mean_error = (variance * share).sqrt()
+        std_error = ((fourth - variance.square()).clamp(min=1e-12) / (4 * variance) * share).sqrt()
+        zero, expected_zero = (counts == 0).double().mean(dim=0), torch.tensor(expected["share_zero"]).double()
+        pooled = (zero * NUM_DRAWN + expected_zero * self.num_samples + 0.5) / (NUM_DRAWN + self.num_samples)
+        deviations = [
+            (counts.mean(dim=0) - torch.tensor(expected["mean"])).abs() / mean_error,
+            (variance.sqrt() - torch.tensor(expected["std"])).abs() / std_error,
+            (zero - expected_zero).abs() / (pooled * (1 - pooled) * share).sqrt(),
+        ]
+        for key, quantiles in expected.items():
+            if key.startswith("quantiles_"):
+                column = counts[:, list(self.num_tokens).index(key.removeprefix("quantiles_"))]
+                deviations += [_quantile_deviation(column, level, value, share) for level, value in quantiles.items()]
+        return float(torch.cat(deviations).max())
 
 
-def sampler(setting: str, **changes: Any) -> MaskSampler:
-    reference = {**json.loads(setting), **changes}
-    sampling = "uniform_subsets" if reference["sample_tasks_uniformly"] else "dirichlet"
-    return MaskSampler(num_visible_tokens=NUM_VISIBLE, alphas=reference["alphas"], sampling=sampling)
+def _quantile_deviation(counts: Tensor, percent: str, value: float, share: float) -> Tensor:
+    level = float(percent) / 100
+    below, up_to = (counts < value).double().mean(), (counts <= value).double().mean()
+    outside = torch.maximum(below - level, level - up_to).clamp(min=0)
+    return outside[None] / math.sqrt(level * (1 - level) * share)
 
 
-def visible_counts(sample: MaskSampler, *, seed: int) -> Tensor:
-    masking = sample(NUM_TOKENS, batch_size=NUM_DRAWN, generator=torch.Generator().manual_seed(seed))
-    return torch.stack([(~mask).sum(dim=1) for mask in masking.split().values()], dim=1).double()
+def statistics(path: Path) -> Statistics:
+    """Read a file; a sentence says what was sampled: "3 modalities x 196 tokens, 98 visible, 20000 samples; ..."."""
+    recorded = json.loads(path.read_text())
+    found = re.match(
+        r"(\d+) modalit\w+ x (\d+) tokens, (\d+) visible, (\d+) samples;.* in order (.+)", recorded["setting"]
+    )
+    assert found, recorded["setting"]
+    names = [name.strip() for name in found[5].split(",")]
+    assert len(names) == int(found[1])
+    return Statistics(
+        num_tokens=dict.fromkeys(names, int(found[2])),
+        num_visible=int(found[3]),
+        num_samples=int(found[4]),
+        by_setting=recorded["stats"],
+    )
 
 
-def largest_deviation(counts: Tensor, expected: dict[str, Any]) -> float:
-    """Return the largest difference from the reference's statistics in standard errors of that difference."""
-    share = 1 / NUM_DRAWN + 1 / NUM_REFERENCE
-    centred = counts - counts.mean(dim=0)
-    variance, fourth = centred.square().mean(dim=0), centred.pow(4).mean(dim=0)
-    mean_error = (variance * share).sqrt()
-    std_error = ((fourth - variance.square()) / (4 * variance) * share).sqrt()
-    zero, expected_zero = (counts == 0).double().mean(dim=0), torch.tensor(expected["share_zero"]).double()
-    pooled = (zero * NUM_DRAWN + expected_zero * NUM_REFERENCE + 0.5) / (NUM_DRAWN + NUM_REFERENCE)
-    deviations = [
-        (counts.mean(dim=0) - torch.tensor(expected["mean"])).abs() / mean_error,
-        (variance.sqrt() - torch.tensor(expected["std"])).abs() / std_error,
-        (zero - expected_zero).abs() / (pooled * (1 - pooled) * share).sqrt(),
-    ]
-    for percent, value in expected["quantiles_rgb"].items():
-        level = float(percent) / 100
-        below, up_to = (counts[:, 0] < value).double().mean(), (counts[:, 0] <= value).double().mean()
-        outside = torch.maximum(below - level, level - up_to).clamp(min=0)
-        deviations.append(outside[None] / math.sqrt(level * (1 - level) * share))
-    return float(torch.cat(deviations).max())
+@pytest.mark.parametrize("path", files_of("masking_statistics", suffix="json"))
+def test_distribution_is_the_reference_s(path: Path) -> None:
+    recorded = statistics(path)
+    assert recorded.by_setting
+    for setting, expected in recorded.by_setting.items():
+        counts = recorded.visible_counts(recorded.sampler(setting))
+        assert [int(counts.sum(dim=1).min()), int(counts.sum(dim=1).max())] == expected["total_visible"], setting
+        assert recorded.largest_deviation(counts, expected) < recorded.max_z, setting
 
 
-@pytest.mark.parametrize(("setting", "expected"), statistics().items())
-def test_distribution_is_the_reference_s(setting: str, expected: dict[str, Any]) -> None:
-    counts = visible_counts(sampler(setting), seed=0)
-    assert [int(counts.sum(dim=1).min()), int(counts.sum(dim=1).max())] == expected["total_visible"]
-    assert largest_deviation(counts, expected) < MAX_Z
-
-
-@pytest.mark.parametrize(("setting", "expected"), list(statistics().items())[:1])
-def test_comparison_notices_a_slightly_different_sampler(setting: str, expected: dict[str, Any]) -> None:
-    counts = visible_counts(sampler(setting, alphas=1.15), seed=0)
-    assert largest_deviation(counts, expected) > MAX_Z
+@pytest.mark.parametrize("path", files_of("masking_statistics", suffix="json"))
+def test_comparison_notices_slightly_different_samplers(path: Path) -> None:
+    recorded = statistics(path)
+    if len(recorded.num_tokens) == 1:
+        pytest.skip("there is nothing to divide among one modality")
+    noticed = {
+        setting: recorded.largest_deviation(recorded.visible_counts(recorded.sampler(setting, times=1.3)), expected)
+        for setting, expected in recorded.by_setting.items()
+    }
+    assert max(noticed.values()) > recorded.max_z
 
 
 def test_every_place_is_equally_likely() -> None:
     """Three modalities: their rounded shares often miss the number wanted, and mending that must not prefer places."""
     masking = MaskSampler(num_visible_tokens=12)(
-        dict.fromkeys(NUM_TOKENS, 16), batch_size=20_000, generator=torch.Generator().manual_seed(0)
+        dict.fromkeys(("rgb", "depth", "semseg"), 16), batch_size=20_000, generator=torch.Generator().manual_seed(0)
     )
     share = (~masking.mask).double().mean(dim=0)
     # 48 places; one right sampler in a thousand lies 4.3 standard errors off somewhere

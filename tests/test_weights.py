@@ -139,6 +139,26 @@ def refuse_to_wait(seconds: float) -> None:
     raise AssertionError(f"waited {seconds} s for an error that does not pass")
 
 
+def test_a_checkpoint_is_exported_in_another_layout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    from multimae.backbone import MultiMAE
+
+    backbone = MultiMAE(modalities=["rgb", "depth"], image_size=32, dim=16, depth=1, num_heads=2)
+    source, target = tmp_path / "ours.pth", tmp_path / "vit.safetensors"
+    torch.save({"model": {f"backbone.{name}": tensor for name, tensor in backbone.state_dict().items()}}, source)
+    assert cli.main(["weights", "export", str(source), str(target), "--layout", "timm"]) == 0
+    said = capsys.readouterr()
+    assert said.out.strip() == str(target)
+    assert "left out 3 parameters that timm has no place for" in said.err
+    assert torch.equal(load_file(target)["blocks.0.norm1.weight"], backbone.state_dict()["encoder.0.norm1.weight"])
+    assert cli.main(["weights", "export", str(source), str(tmp_path / "vit.onnx")]) == 2
+    assert "ends in '.onnx'" in capsys.readouterr().err
+    assert cli.main(["weights", "export", str(tmp_path / "none.pth"), str(target)]) == 3
+    assert "No such file" in capsys.readouterr().err
+
+
 def test_the_catalogue_holds_the_four_published_files() -> None:
     assert set(CATALOGUE) == {"multimae-b-1600e", "multimae-b-1600e-timm", "mae-b-1600e", "mae-b-1600e-timm"}
     assert {name: checkpoint.sha256_prefix for name, checkpoint in CATALOGUE.items()} == {
