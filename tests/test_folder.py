@@ -1,5 +1,6 @@
 """The folder data set reads, keeps and refuses what it should; NYUv2 itself follows the contract."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from multimae.data.folder import MultiModalFolder
+from multimae.data.nyuv2 import SPEC
 from multimae.data.sample import DataError
 from multimae.registry import DATASETS
 from tests import tiny_dataset
@@ -42,6 +44,25 @@ class TestTiny(DatasetContract):
 
     def test_eval_crop_lies_in_every_test_image(self, data_root: Path) -> None:
         pytest.skip("the crop is for 640x480")
+
+
+def test_pseudo_labels_stand_in_for_a_modality_and_must_be_of_its_classes(tmp_path: Path) -> None:
+    root = tiny_dataset.write(tmp_path)
+    train = root / "nyuv2" / "train"
+    shutil.copytree(train / "depth", train / "pseudo_depth")
+    for path in (train / "pseudo_depth" / "all").iterdir():
+        Image.fromarray(np.full((tiny_dataset.HEIGHT, tiny_dataset.WIDTH), 77, dtype=np.uint16)).save(path)
+    settings = {"root": root, "dataset": "nyuv2", "split": "train", "pipeline": lambda sample: sample}
+    read = MultiModalFolder(**settings, modalities=["depth"], folders={"depth": "pseudo_depth"})  # type: ignore[arg-type]
+    assert int(read.read(0).maps["depth"].max()) == 77
+    shutil.copytree(train / "semseg", train / "pseudo_semseg")
+    own = {"classes": {str(code): name for code, name in enumerate(SPEC.classes, start=1)}}
+    labels = {**settings, "modalities": ["semseg"], "folders": {"semseg": "pseudo_semseg"}}
+    (train / "pseudo_semseg" / "manifest.json").write_text(json.dumps(own))
+    assert len(MultiModalFolder(**labels)) == 6  # type: ignore[arg-type]
+    (train / "pseudo_semseg" / "manifest.json").write_text(json.dumps({"classes": {"0": "person", "1": "bicycle"}}))
+    with pytest.raises(DataError, match=r"labels of 2 classes, first \('0', 'person'\); wanted the 40 of nyuv2"):
+        MultiModalFolder(**labels)  # type: ignore[arg-type]
 
 
 @pytest.fixture

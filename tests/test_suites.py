@@ -192,6 +192,21 @@ def test_few_labels_partial_tuning_and_fresh_inputs_reach_the_config() -> None:
     assert "train_ratio" not in config["job"]["evaluations"][0]["dataloader"]["dataset"]
 
 
+@pytest.mark.parametrize("tuning", ["full", "partial", "frozen", "linear", "knn"])
+def test_every_suite_can_be_measured_in_every_way(tuning: str) -> None:
+    suite = load_suite("nyuv2")
+    chosen = (f"recipe.tuning={tuning}", "recipe.num_tuned_blocks=2")
+    recipes = resolve_recipes(suite.tasks, profile="cpu", overrides=chosen)
+    runs = expand(suite, recipes=recipes, profile="cpu", size="tiny", seeds=(0,), checkpoints=("scratch",))
+    data = find_data("nyuv2", data_root=None, runs=runs)
+    for planned in different(make_plan(runs, data=data)).values():
+        config = render(planned, data=data)
+        train_a_step(config)
+        model = MODELS.build(config["model"])
+        trained = {name.split(".")[0] for name, p in model.named_parameters() if p.requires_grad}
+        assert ("backbone" in trained) == (tuning in ("full", "partial"))
+
+
 def test_class_embeddings_decay_only_where_parity_asks_for_it() -> None:
     suite = load_suite("nyuv2")
     spared = {}

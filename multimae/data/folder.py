@@ -1,5 +1,6 @@
 """A data set in the folder layout of `layout.py`, for torch's data loaders."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +25,7 @@ from multimae.data.layout import (
 from multimae.data.maps import Sample
 from multimae.data.pipelines import Example
 from multimae.data.sample import DataError, SampleFiles, Samples
-from multimae.data.spec import spec
+from multimae.data.spec import DatasetSpec, spec
 from multimae.registry import DATASETS, TRANSFORMS
 
 Split = Literal["train", "val", "test"]
@@ -73,6 +74,7 @@ class MultiModalFolder(Dataset[Example]):
         found = list_samples(
             self.root, folder, with_validity(self.root, folder, modalities), folders=folders, missing=missing
         )
+        _check_classes(found.folders.get("semseg"), described=self.spec)
         self._labels = labels(self.root, folder, found.names) if labelled else {}
         names = _select(found.names, split=split, val_ratio=val_ratio, where=self.root)
         if split == "train":
@@ -127,6 +129,23 @@ class MultiModalFolder(Dataset[Example]):
         if label not in self.class_names:
             raise DataError(f"sample {name!r} of {self.root} is of class {label!r}, which no training sample is of")
         return self.class_names.index(label)
+
+
+def _check_classes(folder: Path | None, *, described: DatasetSpec) -> None:
+    """Raise if labels made by a network say of themselves that they are of other classes than the data set's."""
+    # Beside the class folders, or above the only one.
+    manifests = (place / "manifest.json" for place in (folder, folder.parent)) if folder else ()
+    manifest = next((file for file in manifests if file.is_file()), None)
+    if manifest is None:
+        return
+    found = json.loads(manifest.read_text("utf-8")).get("classes", {})
+    wanted = {str(code): name for code, name in enumerate(described.classes, start=described.first_label)}
+    if found != wanted:
+        raise DataError(
+            f"{manifest.parent} holds labels of {len(found)} classes, first {next(iter(found.items()), None)}; wanted "
+            f"the {len(wanted)} of {described.name}, first {next(iter(wanted.items()))}: label with a network trained "
+            "on these, or describe the data set by those classes, in a file like multimae/data/imagenet.py"
+        )
 
 
 def _select(names: Sequence[str], *, split: Split, val_ratio: float, where: Path) -> tuple[str, ...]:
