@@ -9,7 +9,9 @@ COMMANDS = {
     "sweep": ("experiments.sweep", "run a suite: plan, train, collect, report"),
     "report": ("reports.make", "make the report of a suite again from its runs"),
     "track": ("experiments.track", "mirror the runs' records into MLflow"),
-    "data": ("multimae.data.cli", "prepare data sets"),
+    "data": ("multimae.data.cli", "prepare data sets, make pseudo labels"),
+    "demo": ("reports.demo", "see what a pre-training makes of an image, whatever of it is visible"),
+    "weights": ("multimae.weights_cli", "list the published checkpoints, download them"),
 }
 
 

@@ -6,9 +6,11 @@ attempt's exit.json says so (only a SIGKILL leaves none), and the exit code foll
 """
 
 import argparse
+import json
 import os
 import sys
 import traceback
+from importlib import import_module
 from pathlib import Path
 
 from multimae.engine.attempt import Attempt, current_attempt
@@ -32,14 +34,26 @@ def run_attempt(attempt: Attempt) -> int:
     stop.listen()
     try:
         attempt.start()
-        # Imported here so that a job stopped while torch loads still leaves its exit.json.
-        from multimae.engine.job import execute
-
-        execute(attempt, stop=stop)
+        _execute(attempt, stop=stop)
     except BaseException as error:
         traceback.print_exc()
         return attempt.end(kind=kind_of(error), message=f"{type(error).__name__}: {error}")
     return attempt.end(kind="finished", message="")
+
+
+def _execute(attempt: Attempt, *, stop: StopRequest) -> None:
+    """Train, or do what the module does that run.json names as its job.
+
+    What does the work is imported here, so that a job stopped while torch loads still leaves its exit.json; other jobs
+    than training by name, so that their code is no part of a training's digest.
+    """
+    run = json.loads((attempt.run_dir / "run.json").read_text())
+    if "job" in run:
+        import_module(run["job"]).execute(attempt, stop=stop)
+        return
+    from multimae.engine.job import execute
+
+    execute(attempt, stop=stop)
 
 
 if __name__ == "__main__":

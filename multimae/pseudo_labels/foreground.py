@@ -1,0 +1,53 @@
+"""Label in this process, with a progress bar where there is somebody to see it."""
+
+import argparse
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as ProgressBar
+
+from multimae.pseudo_labels.images import list_images
+from multimae.pseudo_labels.labelling import Progress, label_images
+from multimae.pseudo_labels.manifest import complete, make_room
+from multimae.pseudo_labels.settings import LabellingSettings
+
+STOPPED = 130
+
+
+def label(settings: LabellingSettings, *, arguments: argparse.Namespace) -> int:
+    """Label all images and return the exit code: 1 where some could not be read."""
+    list_images(settings.rgb_dir)  # nothing is removed on behalf of images that are not there
+    for modality, source in settings.sources.items():
+        make_room(
+            settings.folder(modality),
+            model=source.model,
+            identity=settings.identity(modality),
+            others="replace" if arguments.overwrite else "refuse",
+        )
+    console = Console()
+    try:
+        num_broken = _watch(label_images(settings), console=console)
+    except KeyboardInterrupt:
+        console.print("stopped; what was labelled stays, the same command goes on")
+        return STOPPED
+    for modality in settings.sources:
+        folder = settings.folder(modality)
+        console.print(f"{complete(folder)} labels in {folder}", highlight=False, soft_wrap=True)
+    if num_broken:
+        console.print(f"left out, as they could not be read: {num_broken} images", highlight=False)
+    return 1 if num_broken else 0
+
+
+def _watch(labelling: Iterable[Progress], *, console: Console) -> int:
+    """Show how far it is, name the images that cannot be read, return their number."""
+    columns = (TextColumn("labels"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    num_broken = 0
+    with ProgressBar(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        shown = bar.add_task("labels", total=None)
+        for progress in labelling:
+            bar.update(shown, completed=progress.done, total=progress.total)
+            for message in progress.broken:
+                console.print(message, highlight=False, soft_wrap=True, markup=False)
+            num_broken += len(progress.broken)
+    return num_broken
