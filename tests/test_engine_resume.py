@@ -50,7 +50,8 @@ def planned_run(tmp_path: Path) -> tuple[PlannedRun, Data]:
         for transfer in suite.transfers
     }
     suite = replace(suite, checkpoints=("scratch",))
-    (first, *_) = make_plan(expand(suite, recipes=recipes, profile="cpu", size="tiny", seeds=(0,)), data=data)
+    runs = expand(suite, recipes=recipes, profile="cpu", size="tiny", seeds=(0,), checkpoints=suite.checkpoints)
+    (first, *_) = make_plan(runs, data=data)
     return first, data
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from multimae.data import rooms
+from multimae.data.layout import class_names, labels
 from multimae.data.prepare import rooms as prepare
 from multimae.data.prepare import rooms_pack
 from multimae.data.prepare.rooms_camera import Camera
@@ -118,6 +119,15 @@ def test_every_class_is_in_both_splits_often_enough_to_learn(root: Path) -> None
     for split, frames in ARCHIVE_FRAMES.items():
         counts = rooms_pack.class_frames(root, split=split)
         assert min(counts.values()) >= 0.05 * frames, counts
+
+
+def test_every_frame_has_a_kind_of_room_and_both_views_of_a_room_the_same(root: Path) -> None:
+    assert class_names(root) == ("bedroom", "dining room", "living room", "study")
+    for split, frames in ARCHIVE_FRAMES.items():
+        names = [f"{index:05d}" for index in range(frames)]
+        kinds = list(labels(root, split, names).values())
+        assert kinds[::2] == kinds[1::2]
+        assert min(kinds.count(kind) for kind in class_names(root)) >= 0.1 * frames
 
 
 def test_train_and_test_show_different_rooms(root: Path) -> None:
@@ -250,7 +260,7 @@ def test_frames_depend_on_the_seed_alone(
     one, two = tmp_path / "one", tmp_path / "two"
     assert prepare.run(arguments(*TINY, "--out", str(one), "--workers", "1")) == 0
     assert prepare.run(arguments(*TINY, "--out", str(two), "--workers", "2")) == 0
-    assert len(contents(one)) == 3 * len(FOLDERS) + 1
+    assert len(contents(one)) == 3 * (len(FOLDERS) + 1) + 3  # a label each, two tables of labels and one of classes
     assert contents(one) == contents(two)
 
     (two / "train/rgb/all/00001.jpg").unlink()
