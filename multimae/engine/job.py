@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from torch import nn
 from multimae.checkpoints import load_backbone
 from multimae.engine.attempt import Attempt
 from multimae.engine.evaluate import Evaluations
+from multimae.engine.failures import SettingsError
 from multimae.engine.hooks import SpoolHook, StopHook, ValidationHook
 from multimae.engine.neighbours import remember_training_data
 from multimae.engine.results import write_result
@@ -54,8 +56,7 @@ def execute(attempt: Attempt, *, stop: StopRequest) -> None:
     runner = _runner(config, attempt=attempt, hooks=hooks)
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     if config.job.init_from and not saved:
-        start = run_dir / config.job.init_from
-        print(load_backbone(model.backbone, start, new_modalities=config.job.new_modalities), flush=True)
+        _start_from(run_dir / config.job.init_from, model=model, new_modalities=config.job.new_modalities)
     if config.job.fit == "neighbours":
         remember_training_data(model, config.train_dataloader, spool=spool, stop=stop)
     else:
@@ -81,6 +82,14 @@ def execute(attempt: Attempt, *, stop: StopRequest) -> None:
         (checkpoints.folder / "previous.pth").unlink(missing_ok=True)
     spool.write("end", kind_of_end="finished")
     spool.close()
+
+
+def _start_from(checkpoint: Path, *, model: nn.Module, new_modalities: Sequence[str]) -> None:
+    """Load the encoder's weights and log what was loaded; weights that do not fit are a matter of settings."""
+    try:
+        print(load_backbone(model.get_submodule("backbone"), checkpoint, new_modalities=new_modalities), flush=True)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
 
 
 def _runner(config: Config, *, attempt: Attempt, hooks: list[Hook]) -> JobRunner:
