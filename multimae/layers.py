@@ -13,6 +13,7 @@ from torch.nn import functional as F  # noqa: N812
 from multimae.shapes import Float, Int
 
 LayerNorm = partial(nn.LayerNorm, eps=1e-6)
+FEW_TOKENS = 512
 
 
 class Grid(NamedTuple):
@@ -147,9 +148,50 @@ def make_blocks(
 ) -> nn.Sequential:
     """Stack pre-norm transformer blocks; drop path grows linearly from 0 to `drop_path_rate`."""
     rates = [drop_path_rate * index / max(1, depth - 1) for index in range(depth)]
-    return nn.Sequential(
-        *(Block(dim, num_heads, mlp_ratio, qkv_bias=True, drop_path=rate, norm_layer=LayerNorm) for rate in rates)
-    )
+    blocks = [Block(dim, num_heads, mlp_ratio, qkv_bias=True, drop_path=rate, norm_layer=LayerNorm) for rate in rates]
+    for block in blocks:
+        block.attn = SelfAttention(dim=dim, num_heads=num_heads)
+    return nn.Sequential(*blocks)
+
+
+def attend(
+    query: Float[Tensor, "batch heads queries channels"],
+    *,
+    key: Float[Tensor, "batch heads context channels"],
+    value: Float[Tensor, "batch heads context channels"],
+) -> Float[Tensor, "batch heads queries channels"]:
+    """Average values by the softmax of scaled dot products.
+
+    On a CPU in bfloat16 torch's fused kernel is slower than the plain form for few tokens: a step of pre-training takes
+    a fifth longer with it (base size, 99 tokens; benchmarks/speed/pretraining.py).
+    """
+    in_bfloat16 = query.dtype == torch.bfloat16 and query.device.type == "cpu"
+    if in_bfloat16 and key.shape[-2] <= FEW_TOKENS and not torch.compiler.is_compiling():
+        scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
+        mixed: Tensor = scores.softmax(dim=-1) @ value
+        return mixed
+    attended: Tensor = F.scaled_dot_product_attention(query, key, value)
+    return attended
+
+
+class SelfAttention(nn.Module):
+    """Let tokens attend to each other; parameters bear timm's names, which are the reference's."""
+
+    def __init__(self, *, dim: int, num_heads: int) -> None:
+        super().__init__()
+        if dim % num_heads:
+            raise ValueError(f"dim={dim} does not divide into num_heads={num_heads}")
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, tokens: Float[Tensor, "batch tokens dim"], **_: Any) -> Float[Tensor, "batch tokens dim"]:
+        """Mix the tokens; timm's block passes options of its own attention, all of them off."""
+        # [batch, tokens, 3 * dim] -> query, key and value, each [batch, heads, tokens, dim / heads]
+        query, key, value = self.qkv(tokens).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        # [batch, heads, tokens, dim / heads] -> [batch, tokens, dim]
+        mixed: Tensor = self.proj(attend(query, key=key, value=value).transpose(1, 2).flatten(2))
+        return mixed
 
 
 class CrossAttention(nn.Module):
@@ -171,7 +213,7 @@ class CrossAttention(nn.Module):
         query = self.q(queries).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
         # [batch, tokens, 2 * dim] -> key and value, each [batch, heads, tokens, dim / heads]
         key, value = self.kv(context).unflatten(-1, (2, self.num_heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
-        attended = F.scaled_dot_product_attention(query, key, value)
+        attended = attend(query, key=key, value=value)
         # [batch, heads, tokens, dim / heads] -> [batch, tokens, dim]
         projected: Tensor = self.proj(attended.transpose(1, 2).flatten(2))
         return projected

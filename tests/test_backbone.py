@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from multimae.backbone import MultiMAE
-from multimae.layers import Grid
+from multimae.layers import Grid, attend
 from multimae.masking import masking_from_masks
 from multimae.sizes import SIZES
 
@@ -163,6 +163,17 @@ def test_unlabelled_pixels_embed_as_zeros() -> None:
     assert torch.equal(tokens, adapter.proj.bias.expand_as(tokens))
     tokens.sum().backward()
     assert not adapter.class_emb.weight.grad[5].any()
+
+
+@pytest.mark.parametrize("num_context", [9, 600])
+def test_attention_is_the_same_in_either_form(num_context: int) -> None:
+    torch.manual_seed(0)
+    query, key, value = (torch.randn(2, 3, length, 8) for length in (7, num_context, num_context))
+    weights = (query @ key.mT / 8**0.5).softmax(dim=-1)
+    torch.testing.assert_close(attend(query, key=key, value=value), weights @ value, rtol=1e-5, atol=1e-6)
+    low = attend(query.bfloat16(), key=key.bfloat16(), value=value.bfloat16())
+    assert low.dtype == torch.bfloat16
+    torch.testing.assert_close(low.float(), weights @ value, rtol=0.05, atol=0.03)
 
 
 def test_drop_path_grows_with_depth() -> None:

@@ -68,8 +68,8 @@ def _layer(name: str, *, depth: int) -> int:
 class LayerDecay(DefaultOptimWrapperConstructor):  # type: ignore[misc]  # mmengine is untyped
     """Build parameter groups by `parameter_setting` or, with learned loss weights, by `balanced_setting`.
 
-    `paramwise_cfg` holds `layer_decay` and perhaps `spared`, or `balancer_lr_scale`. Without it every parameter is in one
-    group with the same weight decay, as in the reference's pre-training.
+    `paramwise_cfg` holds `layer_decay` and perhaps `spared`, or `balancer_lr_scale`. Without it every parameter is in
+    one group with the same weight decay, as in the reference's pre-training.
     """
 
     def add_params(self, params: list[dict[str, Any]], module: nn.Module, **_: Any) -> None:

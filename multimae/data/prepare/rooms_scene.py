@@ -42,7 +42,13 @@ def draw_room(rng: Generator) -> Room:
     KINDS[str(kind)](rng, style, plan)
     _fill(rng, style, plan)
     _hang_pictures(rng, style, plan)
-    return Room(kind=str(kind), size=size, parts=tuple(plan.parts), obstacles=tuple(plan.floor), focus=tuple(plan.focus))
+    return Room(
+        kind=str(kind),
+        size=size,
+        parts=tuple(plan.parts),
+        obstacles=tuple(plan.floor),
+        focus=tuple(plan.focus),
+    )
 
 
 def _build_shell(rng: Generator, style: Style, plan: Plan) -> None:
