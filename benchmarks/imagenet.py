@@ -84,6 +84,7 @@ CLASSIFICATION = Task(
                 base_lr=5e-4,
                 min_lr=1e-6,
                 layer_decay=0.65,
+                decayed_embeddings="parity",
                 drop_path_rate=0.1,
                 mixup=0.8,
                 cutmix=1.0,

@@ -111,6 +111,7 @@ DEPTH = Task(
                 lr=1e-4,
                 weight_decay=1e-4,
                 drop_path_rate=0.0,
+                decayed_embeddings="parity",
                 input_size=256,
                 num_workers=8,
             ),
