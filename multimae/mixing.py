@@ -9,9 +9,6 @@ from torch.nn import functional as F  # noqa: N812
 
 from multimae.shapes import Float, Int
 
-GRID = 4
-"""Boxes are aligned to this many pixels, so that they fall on whole cells of maps at a quarter of the resolution."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Mixed:
@@ -26,8 +23,9 @@ class Mixing:
     """Mix each sample with the one opposite to it in the batch, half of the times by `cutmix`, the others by `mixup`.
 
     Both are parameters of Beta distributions; 0 leaves that way out. One share and one box serve all samples and all
-    modalities, which stay aligned. Label maps cannot be averaged: under mixup they are taken whole from the sample with
-    the larger share. `label_smoothing` spreads that much of each label evenly over all classes.
+    modalities, which stay aligned: a box consists of whole pixels of the coarsest map. Label maps cannot be averaged:
+    under mixup they are taken whole from the sample with the larger share. `label_smoothing` spreads that much of each
+    label evenly over all classes.
     """
 
     num_classes: int
@@ -36,12 +34,13 @@ class Mixing:
     label_smoothing: float = 0.1
 
     def __call__(self, inputs: Mapping[str, Tensor], *, labels: Int[Tensor, "batch"]) -> Mixed:
-        share, box = self._draw(next(iter(inputs.values())), pixels=max(map_.shape[-1] for map_ in inputs.values()))
+        rows, columns = min((map_.shape[-2:] for map_ in inputs.values()), key=min)
+        share, box = self._draw((rows, columns))
         mixed = {name: _mix(map_, share=share, box=box) for name, map_ in inputs.items()}
         soft = self._smoothed(labels)
         return Mixed(inputs=mixed, labels=share * soft + (1 - share) * soft.flip(0))
 
-    def _draw(self, maps: Tensor, *, pixels: int) -> tuple[float, "Box | None"]:
+    def _draw(self, grid: tuple[int, int]) -> tuple[float, "Box | None"]:
         """Return how much of each sample stays itself, and the box that does not, None for mixup."""
         ways = [name for name, strength in (("mixup", self.mixup), ("cutmix", self.cutmix)) if strength > 0]
         if not ways:
@@ -51,10 +50,9 @@ class Mixing:
         share = float(torch.distributions.Beta(strength, strength).sample())
         if way == "mixup":
             return share, None
-        height = round(pixels * maps.shape[-2] / maps.shape[-1])
-        box = _draw_box(height, pixels, area=1 - share)
+        box = _draw_box(grid, area=1 - share)
         # The box was cut off at the border and rounded: the labels follow what is really there.
-        return 1 - box.height * box.width, box
+        return 1 - box.area, box
 
     def _smoothed(self, labels: Int[Tensor, "batch"]) -> Float[Tensor, "batch classes"]:
         sharp = F.one_hot(labels, self.num_classes).float()
@@ -63,31 +61,35 @@ class Mixing:
 
 @dataclass(frozen=True, kw_only=True)
 class Box:
-    """Bound a rectangle in shares of the height and the width."""
+    """Bound a rectangle in cells of a grid of (rows, columns), ends excluded."""
 
-    top: float
-    left: float
-    height: float
-    width: float
+    grid: tuple[int, int]
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+
+    @property
+    def area(self) -> float:
+        """Return its share of the grid."""
+        (top, bottom), (left, right) = self.rows, self.columns
+        return (bottom - top) * (right - left) / (self.grid[0] * self.grid[1])
 
     def slices(self, map_: Tensor) -> tuple[slice, slice]:
-        rows, columns = map_.shape[-2:]
+        """Return where it lies in a map that has one or several pixels per cell and axis."""
+        by_row, by_column = (length // cells for length, cells in zip(map_.shape[-2:], self.grid, strict=True))
         return (
-            slice(round(self.top * rows), round((self.top + self.height) * rows)),
-            slice(round(self.left * columns), round((self.left + self.width) * columns)),
+            slice(self.rows[0] * by_row, self.rows[1] * by_row),
+            slice(self.columns[0] * by_column, self.columns[1] * by_column),
         )
 
 
-def _draw_box(height: int, width: int, *, area: float) -> Box:
-    """Put the centre anywhere and cut the box off at the borders, as CutMix does."""
+def _draw_box(grid: tuple[int, int], *, area: float) -> Box:
+    """Put the centre on any cell and cut the box off at the borders, as timm does (0.4, which the reference uses)."""
     spans = []
-    for length in (height, width):
-        half = area**0.5 * length / 2
-        centre = float(torch.rand(())) * length
-        start, end = (round(edge / GRID) * GRID for edge in (max(0.0, centre - half), min(length, centre + half)))
-        spans.append((start / length, (end - start) / length))
-    (top, box_height), (left, box_width) = spans
-    return Box(top=top, left=left, height=box_height, width=box_width)
+    for cells in grid:
+        half = int(cells * area**0.5) // 2
+        centre = int(torch.randint(cells, ()))
+        spans.append((max(0, centre - half), min(cells, centre + half)))
+    return Box(grid=grid, rows=spans[0], columns=spans[1])
 
 
 def _mix(map_: Tensor, *, share: float, box: Box | None) -> Tensor:

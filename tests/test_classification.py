@@ -6,14 +6,19 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from timm.data import create_transform
 from torch.utils.data import DataLoader
+from torchvision import transforms
 
 from multimae.data.classification import ClassificationAugmentation, ClassificationEvaluation
 from multimae.data.folder import MultiModalFolder
 from multimae.data.layout import class_names, few_of, fingerprint, labels, list_samples
+from multimae.data.maps import Sample
 from multimae.data.sample import DataError
+from multimae.data.spec import spec
 from multimae.evaluation import ClassificationMetric, ConstantPredictor, class_counts
 from tests import tiny_dataset
+from tests.coordinates import moved_maps
 
 
 @pytest.fixture
@@ -116,6 +121,39 @@ def test_beside_other_modalities_rand_augment_moves_nothing(tmp_path: Path) -> N
     assert augmented(sample)["inputs"]["rgb"].shape == (3, 32, 32)
 
 
+def test_rand_augment_is_what_timm_builds_for_the_reference() -> None:
+    described = "rand-m9-mstd0.5-inc1"
+    settings = {"color_jitter": None, "auto_augment": described, "interpolation": "bicubic", "re_prob": 0.0}
+    theirs = next(
+        step for step in create_transform(224, is_training=True, **settings).transforms if hasattr(step, "ops")
+    )
+    ours = ClassificationAugmentation(inputs=["rgb"], size=224, rand_augment=described).rand_augment
+    assert ours is not None
+    assert (ours.num_layers, ours.choice_weights) == (theirs.num_layers, theirs.choice_weights) == (2, None)
+    fields = ("name", "prob", "magnitude", "magnitude_std", "magnitude_max", "kwargs", "aug_fn")
+    for mine, other in zip(ours.ops, theirs.ops, strict=True):
+        # Ours keeps Pillow from refusing to keep no bit at all; the rest is timm's.
+        same = [field for field in fields if field != "aug_fn" or mine.name != "PosterizeIncreasing"]
+        assert [getattr(mine, field) for field in same] == [getattr(other, field) for field in same]
+    assert ours.ops[0].kwargs == {"fillcolor": (124, 116, 104), "resample": Image.Resampling.BICUBIC}
+    assert {operation.prob for operation in ours.ops} == {0.5}
+    assert {"PosterizeIncreasing", "SolarizeIncreasing", "SharpnessIncreasing"} < {op.name for op in ours.ops}
+
+
+@pytest.mark.parametrize("size", [(375, 500), (333, 500), (281, 300), (500, 334), (224, 224), (57, 91)])
+def test_evaluation_sees_what_torchvision_shows(size: tuple[int, int]) -> None:
+    height, width = size
+    rows, columns = np.mgrid[0:height, 0:width]
+    stored = np.stack([rows % 256, columns % 256, (rows + columns) // 4 % 256], axis=-1).astype(np.uint8)
+    steps = [transforms.Resize(256, interpolation=transforms.InterpolationMode.BICUBIC), transforms.CenterCrop(224)]
+    theirs = np.asarray(transforms.Compose(steps)(Image.fromarray(stored)))
+    planes = torch.from_numpy(stored).permute(2, 0, 1)
+    sample = Sample(name="a/0", spec=spec("imagenet"), maps={"rgb": planes}, label=0)
+    ours = moved_maps(ClassificationEvaluation(inputs=["rgb"], size=224), sample)["rgb"].permute(1, 2, 0).numpy()
+    assert ours.shape == theirs.shape
+    assert np.abs(ours.astype(int) - theirs).max() <= 1
+
+
 def test_a_sample_without_a_class_is_an_error(tmp_path: Path) -> None:
     data = folder(tiny_dataset.write(tmp_path), labelled=False)
     with pytest.raises(DataError, match="'0000' has no class"):
@@ -150,3 +188,15 @@ def test_the_constant_predictor_says_the_most_frequent_class() -> None:
     scores = constant.evaluate(5)
     assert scores["top1"] == 40
     assert scores["top5"] >= 80
+
+
+def test_the_highest_magnitude_of_posterizing_leaves_black() -> None:
+    pipeline = ClassificationAugmentation(inputs=("rgb",), size=8, rand_augment="rand-m10-inc1-p1")
+    assert pipeline.rand_augment is not None
+    (operation,) = (one for one in pipeline.rand_augment.ops if one.name == "PosterizeIncreasing")
+    operation.magnitude_std = 0.0
+    image = Image.new("RGB", (4, 4), (200, 100, 50))
+    operation.magnitude = 10
+    assert operation(image).getpixel((0, 0)) == (0, 0, 0)
+    operation.magnitude = 6
+    assert operation(image).getpixel((0, 0)) == (192, 64, 0)  # two bits

@@ -1,20 +1,18 @@
-"""Whatever a pipeline draws, all modalities move alike; evaluation pipelines follow their protocols."""
+"""What each pipeline makes of a sample; evaluation pipelines follow their protocols."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from multimae.data.maps import Maps, Sample
+from multimae.data import pipelines
+from multimae.data.maps import Sample
 from multimae.data.nyuv2 import SPEC
 from multimae.data.pipelines import (
     DepthAugmentation,
     DepthEvaluation,
-    Pipeline,
     PretrainingAugmentation,
     PretrainingEvaluation,
     SemsegAugmentation,
@@ -22,6 +20,7 @@ from multimae.data.pipelines import (
 )
 from multimae.registry import TRANSFORMS
 from tests import tiny_dataset
+from tests.coordinates import moved_maps
 
 ALL = ("rgb", "depth", "semseg", "normal")
 AUGMENTATIONS: dict[type, dict[str, Any]] = {
@@ -42,49 +41,12 @@ def make_sample(**changes: np.ndarray) -> Sample:
     return Sample(name="0001", spec=SPEC, maps={name: torch.from_numpy(plane.copy()) for name, plane in planes.items()})
 
 
-def moved_maps(pipeline: Any, sample: Sample) -> tuple[Maps, tuple[int, int]]:
-    """Return the maps as they are just before they are encoded, and the size of what is not padding."""
-    seen: dict[str, Any] = {}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Pipeline, "example", lambda self, sample, maps, **told: seen.update(told, maps=maps) or {})
-        pipeline(sample)
-    return {name: map_.as_subclass(torch.Tensor) for name, map_ in seen["maps"].items()}, seen["content"]
-
-
-@settings(max_examples=12, deadline=None)
-@given(seed=st.integers(0, 2**31), size=st.sampled_from([24, 32, 48]))
-@pytest.mark.parametrize("kind", [*AUGMENTATIONS, *EVALUATIONS])
-def test_modalities_stay_aligned(kind: type, seed: int, size: int) -> None:
-    torch.manual_seed(seed)
-    pipeline = kind(inputs=ALL, size=size, **{**AUGMENTATIONS, **EVALUATIONS}[kind])
-    maps, (height, width) = moved_maps(pipeline, make_sample())
-    maps = {name: map_[:, :height, :width].float() for name, map_ in maps.items()}
-    known = maps["depth"][0] > 0
-    row, column = (maps["depth"][0] / 100 - 10).floor(), maps["depth"][0] % 100
-    if kind in (PretrainingAugmentation, PretrainingEvaluation):
-        # Bicubic depth mixes rows: read the row off and take what is left within a row's step for the column.
-        row = (maps["depth"][0] - 1000 - maps["rgb"][0] / 4) / 100
-        column = maps["rgb"][0] / 4
-    step = max(1.0, 48 / height, 64 / width)
-    # The outermost pixels of a smoothing filter lean inwards; they are compared more leniently.
-    for ours, other in ((column, maps["rgb"][0] / 4), (row, maps["rgb"][1] / 4)):
-        assert (ours - other)[known].abs().max() <= step
-        assert (ours - other)[known].abs().mean() <= 0.55 * step
-    label = maps["semseg"][0] - 1
-    assert ((label // 8 - row / 10).abs()[known] <= 1 + step / 10).all()
-    assert ((label % 8 - column / 8).abs()[known] <= 1 + step / 8).all()
-    encoded = 64 + 2 * column
-    is_mirrored = bool(column.diff(dim=1)[known[:, 1:]].mean() < 0)
-    assert (maps["normal"][0] - (255 - encoded if is_mirrored else encoded))[known].abs().max() <= 2 * step
-
-
 @pytest.mark.parametrize("kind", AUGMENTATIONS)
 def test_mirroring_follows_its_probability(kind: type) -> None:
     for prob, direction in ((0.0, 1), (1.0, -1)):
         pipeline = kind(inputs=ALL, size=32, **{**AUGMENTATIONS[kind], "hflip_prob": prob})
         for _ in range(5):
-            maps, (height, width) = moved_maps(pipeline, make_sample())
-            rgb = maps["rgb"][0, :height, :width].float()
+            rgb = moved_maps(pipeline, make_sample())["rgb"][0].float()
             assert (rgb.diff(dim=1) * direction).mean() > 0
 
 
@@ -94,11 +56,11 @@ def test_colours_change_rgb_only(kind: type) -> None:
     greyed = {} if kind is SemsegAugmentation else {"grey_prob": 0.0}
     colours = set()
     for _ in range(8):
-        maps, (height, width) = moved_maps(kind(inputs=ALL, size=32, jitter_prob=1.0, **greyed), sample)
-        colours.add(tuple(maps["rgb"][:, height // 2, width // 2].tolist()))
+        maps = moved_maps(kind(inputs=ALL, size=32, jitter_prob=1.0, **greyed), sample)
+        colours.add(tuple(maps["rgb"][:, 0, 0].tolist()))
         for name in ("depth", "semseg", "mask_valid", "normal"):
             stored = np.unique(sample.maps[name].numpy())
-            allowed = [*stored, 0, *(255 - stored.astype(int))]
+            allowed = [*stored, *(255 - stored.astype(int))]
             assert np.isin(maps[name].numpy(), allowed).all()
     assert len(colours) > 4
     assert (200, 100, 50) not in colours
@@ -106,9 +68,28 @@ def test_colours_change_rgb_only(kind: type) -> None:
 
 def test_grey_has_no_colour() -> None:
     pipeline = DepthAugmentation(inputs=("rgb",), size=32, jitter_prob=0.0, grey_prob=1.0)
-    rgb = moved_maps(pipeline, make_sample())[0]["rgb"]
+    rgb = moved_maps(pipeline, make_sample())["rgb"]
     assert torch.equal(rgb[0], rgb[1])
     assert torch.equal(rgb[0], rgb[2])
+
+
+@pytest.mark.parametrize(
+    ("kind", "order"),
+    [
+        (PretrainingAugmentation, ["crop", "resize", "flip"]),
+        (SemsegAugmentation, ["flip", "resize", "recolour", "resize", "crop", "pad"]),
+        (DepthAugmentation, ["resize", "flip", "recolour", "recolour", "crop"]),
+    ],
+)
+def test_steps_come_in_the_references_order(kind: type, order: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[str] = []
+    steps = ("crop", "random_crop", "resize", "random_flip", "_recolour", "pad")
+    for name in steps:
+        step = getattr(pipelines, name)
+        plain = name.removeprefix("random_").removeprefix("_")
+        monkeypatch.setattr(pipelines, name, lambda *a, _s=step, _n=plain, **k: (taken.append(_n), _s(*a, **k))[1])
+    kind(inputs=("rgb", "depth"), size=32)(make_sample())
+    assert taken == order
 
 
 def test_zoom_pads_or_crops_to_size() -> None:
@@ -123,9 +104,10 @@ def test_zoom_pads_or_crops_to_size() -> None:
         assert (example["inputs"]["depth"][:, content[0] :] == 0).all()
 
 
-def test_input_and_target_are_the_same_labels() -> None:
-    example = SemsegAugmentation(inputs=("semseg",), size=32, scale=(0.5, 0.5))(make_sample())
-    target = example["targets"]["semseg"][2::4, 2::4]
+@pytest.mark.parametrize(("resizing", "first"), [("opencv", 0), ("antialiased", 2)])
+def test_input_and_target_are_the_same_labels(resizing: Literal["opencv", "antialiased"], first: int) -> None:
+    example = SemsegAugmentation(inputs=("semseg",), size=32, scale=(0.5, 0.5), resizing=resizing)(make_sample())
+    target = example["targets"]["semseg"][first::4, first::4]
     assert torch.equal(example["inputs"]["semseg"], torch.where(target == 255, SPEC.num_classes, target))
 
 
@@ -180,7 +162,7 @@ def test_pretraining_boxes_have_the_papers_share() -> None:
     pipeline = PretrainingAugmentation(
         inputs=("semseg",), size=48, scale=(0.25, 0.25), ratio=(1.0, 1.0), hflip_prob=0.0
     )
-    labels = moved_maps(pipeline, make_sample(semseg=np.arange(48 * 64).reshape(48, 64) // 64))[0]["semseg"]
+    labels = moved_maps(pipeline, make_sample(semseg=np.arange(48 * 64).reshape(48, 64) // 64))["semseg"]
     # A quarter of 48 x 64 pixels as a square has sides of sqrt(768) = 27.7 pixels, hence spans 28 rows.
     assert int(labels.max() - labels.min()) + 1 == 28
 

@@ -13,7 +13,9 @@ from torchvision.transforms.v2 import functional
 from multimae.data.maps import NearestMap, NormalMap, SmoothDepth
 from multimae.data.transforms import (
     centre_crop,
+    encode,
     encode_depth,
+    encode_domain,
     encode_image,
     encode_normal,
     encode_semseg,
@@ -25,6 +27,7 @@ from multimae.data.transforms import (
     standardize_depth,
 )
 from multimae.modalities import IMAGENET_MEAN, IMAGENET_STD
+from tests import tiny_dataset
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -90,6 +93,40 @@ def test_rgb_resizes_as_pillow_does() -> None:
         assert np.abs(ours.astype(int) - theirs).max() <= 1
 
 
+@pytest.mark.parametrize("to", [(16, 24), (37, 61), (55, 90), (3, 4)])
+def test_four_pixels_however_far_it_shrinks(to: tuple[int, int]) -> None:
+    rgb = tv_tensors.Image(torch.randint(0, 256, (3, 40, 60), dtype=torch.uint8))
+    ours = resize({"rgb": rgb}, to=to, rgb_filter="bilinear")["rgb"]
+    assert type(ours) is tv_tensors.Image
+    plain = interpolate(rgb.as_subclass(torch.Tensor)[None].float(), size=to, mode="bilinear", align_corners=False)[0]
+    # OpenCV weights with 11 bits and rounds, hence one level.
+    assert (ours.as_subclass(torch.Tensor).float() - plain).abs().max() <= 1
+
+
+@pytest.mark.parametrize("to", [(7, 9), (20, 31), (13, 17), (50, 40), (26, 34)])
+def test_upper_left_corners_as_opencv_takes_them(to: tuple[int, int]) -> None:
+    maps = {
+        "semseg": NearestMap(torch.randint(0, 255, (1, 13, 17), dtype=torch.uint8)),
+        "depth": NearestMap(torch.rand(1, 13, 17) * 9000),
+        "normal": NormalMap(torch.randint(0, 255, (3, 13, 17), dtype=torch.uint8)),
+        "principal_curvature": NearestMap(torch.rand(2, 13, 17)),
+    }
+    rows, columns = (np.arange(new) * old // new for new, old in zip(to, (13, 17), strict=True))
+    for name, resized in resize(maps, to=to, rgb_filter="bilinear", map_filter="corner").items():
+        assert type(resized) is type(maps[name])
+        expected = maps[name].as_subclass(torch.Tensor)[:, rows][:, :, columns]
+        assert torch.equal(resized.as_subclass(torch.Tensor), expected)
+
+
+@pytest.mark.parametrize("to", [(16, 24), (40, 31), (70, 90)])
+def test_smooth_depth_resizes_as_pillow_does(to: tuple[int, int]) -> None:
+    stored = np.random.default_rng(0).integers(2000, 9000, (40, 60)).astype(np.uint16)
+    theirs = np.asarray(Image.fromarray(stored).resize(to[::-1], Image.Resampling.BICUBIC)).astype(float)
+    ours = resize({"depth": SmoothDepth(torch.from_numpy(stored).float()[None])}, to=to, rgb_filter="bicubic")["depth"]
+    # Pillow rounds twice, after each axis.
+    np.testing.assert_allclose(ours.as_subclass(torch.Tensor)[0].numpy(), theirs, rtol=0, atol=2)
+
+
 def test_smooth_depth_keeps_holes_and_their_neighbours_clean() -> None:
     stored = torch.full((1, 32, 32), 3000.0)
     stored[:, 8:16, 8:16] = 0
@@ -144,7 +181,8 @@ def test_crops_leave_short_sides_whole() -> None:
         cut = random_crop(maps, size=8)["depth"]
         assert cut.shape == (1, 5, 8)
         starts.add(int(cut[0, 0, 0]))
-    assert starts == set(range(5))
+    # Five places, of which the reference's library never takes the last.
+    assert starts == set(range(4))
     assert int(centre_crop(maps, size=4)["depth"][0, 0, 0]) == 4
 
 
@@ -159,7 +197,31 @@ def test_rgb_is_normalised_by_imagenet() -> None:
     )
 
 
+def test_padding_takes_no_part_in_the_standardisation() -> None:
+    depth = torch.rand(1, 20, 30, generator=torch.Generator().manual_seed(0)) * 5000 + 500
+    depth[0, 3, 4] = 254.0  # a depth like any other, where the reference takes it for padding
+    values = np.sort(depth.numpy().astype(np.float64).ravel())[60:540]
+    expected = (depth.numpy() - values.mean()) / np.sqrt(values.var(ddof=1) + 1e-6)
+    padded = encode_depth(pad({"depth": NearestMap(depth)}, size=32))
+    np.testing.assert_allclose(padded[:, :20, :30].numpy(), expected, rtol=1e-5, atol=1e-5)
+    assert (padded[:, 20:] == 0).all()
+    assert (padded[:, :, 30:] == 0).all()
+
+
 def test_labels_become_classes() -> None:
     stored = torch.tensor([0, 1, 40], dtype=torch.uint8).repeat_interleave(4).expand(1, 4, 12)
     assert semseg_target(stored)[0, ::4].tolist() == [255, 0, 39]
     assert encode_semseg(stored, num_classes=40).tolist() == [[40, 0, 39]]
+
+
+def test_a_quarter_is_one_pixel_of_every_block() -> None:
+    stored = torch.arange(1, 65, dtype=torch.uint8).view(1, 8, 8)
+    assert encode_semseg(stored, num_classes=99).tolist() == [[18, 22], [50, 54]]
+    assert encode_semseg(stored, num_classes=99, map_filter="corner").tolist() == [[0, 4], [32, 36]]
+
+
+def test_domains_are_shares_of_their_full_scale() -> None:
+    codes = torch.tensor([[[0.0, 4000.0, 8000.0, 65535.0]]])
+    assert encode_domain(codes, full_scale=8000.0).tolist() == [[[0.0, 0.5, 1.0, 1.0]]]
+    spec = tiny_dataset.SPEC
+    assert encode("depth_zbuffer", {"depth_zbuffer": NearestMap(codes)}, spec=spec, map_filter="corner").max() == 1

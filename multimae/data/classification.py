@@ -1,8 +1,10 @@
 """Pipelines of classification from one or several modalities; the target is the number of the sample's class."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
+from PIL import Image, ImageOps
 from timm.data.auto_augment import RandAugment, rand_augment_transform
 from torch import Tensor
 from torchvision.transforms import v2
@@ -11,7 +13,7 @@ from torchvision.transforms.v2 import functional
 from multimae.data.maps import Maps, Sample, to_maps
 from multimae.data.pipelines import Example, Pipeline, Range
 from multimae.data.sample import DataError
-from multimae.data.transforms import centre_crop, crop, fit, random_flip, resize, size_of
+from multimae.data.transforms import HeightWidth, crop, random_flip, resize, size_of
 from multimae.modalities import IMAGENET_MEAN
 from multimae.registry import TRANSFORMS
 
@@ -54,13 +56,16 @@ class ClassificationAugmentation(Pipeline):
 
 @TRANSFORMS.register_module()
 class ClassificationEvaluation(Pipeline):
-    """Resize the shorter side to 256 for a `size` of 224, in proportion for others, and cut out the central square."""
+    """Resize the shorter side to 256 for a `size` of 224, in proportion for others, and cut out the central square.
+
+    As torchvision rounds, which the reference uses here: not quite as `transforms.fit` and `centre_crop` do.
+    """
 
     def __call__(self, sample: Sample) -> Example:
         maps: Maps = to_maps(sample, names=self.inputs)
         shorter = round(self.size * SHORTER_SIDE_PER_CROP)
-        maps = resize(maps, to=fit(size_of(maps), size=shorter, side="shorter"), rgb_filter="bicubic")
-        maps = centre_crop(maps, size=self.size)
+        maps = resize(maps, to=_fit(size_of(maps), shorter=shorter), rgb_filter="bicubic")
+        maps = {name: functional.center_crop(map_, [self.size, self.size]) for name, map_ in maps.items()}
         return self.example(sample, maps, targets={"label": _label(sample)}, content=size_of(maps))
 
 
@@ -70,12 +75,27 @@ def _label(sample: Sample) -> Tensor:
     return torch.tensor(sample.label)
 
 
+def _fit(height_width: HeightWidth, *, shorter: int) -> HeightWidth:
+    """Scale both sides so that the shorter one becomes `shorter`; a fraction of a pixel is cut off."""
+    height, width = (shorter * length // min(height_width) for length in height_width)
+    return height, width
+
+
 def _rand_augment(description: str, *, alone: bool) -> RandAugment:
     fill = tuple(round(255 * mean) for mean in IMAGENET_MEAN)
-    transform = rand_augment_transform(description, {"translate_pct": 0.45, "img_mean": fill})
+    settings = {"translate_pct": 0.45, "img_mean": fill, "interpolation": Image.Resampling.BICUBIC}
+    transform = rand_augment_transform(description, settings)
     if not alone:
         transform.ops = [operation for operation in transform.ops if not operation.name.startswith(GEOMETRIC)]
+    for operation in transform.ops:
+        if operation.name.startswith("Posterize"):
+            operation.aug_fn = _posterize
     return transform
+
+
+def _posterize(image: Image.Image, num_bits: int, **_: Any) -> Image.Image:
+    """Keep so many bits of every channel: at the highest magnitude none, which Pillow refuses."""
+    return ImageOps.posterize(image, num_bits) if num_bits else image.point(lambda _: 0)
 
 
 def _on_pil(transform: RandAugment, rgb: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from multimae.data.labels import label_code
 from multimae.data.sample import DataError
 from multimae.data.spec import DatasetSpec
 from multimae.modalities import modality as modality_named
@@ -26,35 +27,42 @@ MODES: Mapping[str, frozenset[str]] = MappingProxyType(
         "labels": frozenset({"L", "P"}),
         "validity": frozenset({"L", "P"}),
         "normals": frozenset({"RGB"}),
+        "domain": frozenset({"I;16", "I", "L", "RGB"}),
     }
 )
 """Pillow's modes that can hold each kind of map; an 8-bit depth map would be read in the wrong unit."""
+EIGHT_BITS = frozenset({"L", "RGB"})
 
 
 def decode(path: Path, *, modality: str, spec: DatasetSpec) -> Array:
-    """Return uint8 [h, w, 3] for rgb and normal, uint16 [h, w] for depth, uint8 [h, w] for other maps.
+    """Return uint8 [h, w, 3] for rgb and normal, uint16 [h, w] for depth, uint8 [h, w] for labels and validity.
 
-    Labels are 0 (unlabelled) or a class from 1, however they are stored.
+    Labels are 0 (unlabelled) or a class from 1, however they are stored. Domains of Taskonomy keep their codes: uint16
+    [h, w] where they have 16 bits, else uint8 [h, w] or [h, w, channels].
     """
-    array = _pixels(path, modality)
-    kind = kind_of(modality)
+    return interpret(_pixels(path, modality), path=path, modality=modality, spec=spec)
+
+
+def interpret(pixels: Array, *, path: Path, modality: str, spec: DatasetSpec) -> Array:
+    """Return pixels as `decode` does, checked; `path` is where they came from, for the error."""
+    array, kind = pixels, kind_of(modality)
     if kind == "labels":
-        array = _labels_from_one(array, spec)
-        _check_labels(path, array, spec)
+        array = _classes_from_one(array, path=path, modality=modality, spec=spec)
     elif kind == "validity":
         _check(path, array, (array != 0) & (array != 255), "a validity mask holds 0 (invalid) and 255 (valid) only")
-    elif kind == "depth" and array.dtype != np.uint16:
-        _check(path, array, (array < 0) | (array > 65535), "depth is 16-bit millimetres")
+    elif array.dtype not in (np.uint8, np.uint16):
+        _check(path, array, (array < 0) | (array > 65535), f"{modality} has 16 bits")
         array = array.astype(np.uint16)
-    return array
+    return _first_channels(path, array, modality=modality) if kind == "domain" else array
 
 
 def blank(*, modality: str, height: int, width: int) -> Array:
     """Return a map that holds nothing, in the codes of the files: black, invalid, unlabelled or missing."""
-    coloured = kind_of(modality) in ("image", "normals")
-    channels = modality_named(modality).num_channels if coloured else 1
+    kind = kind_of(modality)
+    channels = modality_named(modality).num_channels if kind in ("image", "normals", "domain") else 1
     shape = (height, width) if channels == 1 else (height, width, channels)
-    return np.zeros(shape, dtype=np.uint16 if kind_of(modality) == "depth" else np.uint8)
+    sixteen_bits = kind == "depth" or (kind == "domain" and modality_named(modality).full_scale > 255)
+    return np.zeros(shape, dtype=np.uint16 if sixteen_bits else np.uint8)
 
 
 def kind_of(name: str) -> str:
@@ -85,6 +93,8 @@ def _pixels(path: Path, modality: str) -> Array:
             image.load()
             if image.mode not in allowed:
                 raise DataError(f"{path}: {modality} has image mode {image.mode}, wanted one of {sorted(allowed)}")
+            if kind == "domain":
+                _check_bits(path, image.mode, modality)
             if kind != "image":
                 return np.asarray(image)
             return np.asarray(image.convert("L" if modality_named(modality).num_channels == 1 else "RGB"))
@@ -92,19 +102,40 @@ def _pixels(path: Path, modality: str) -> Array:
         raise DataError(f"{path}: cannot be decoded as {modality}: {error}; restore the file or remove it") from error
 
 
-def _labels_from_one(labels: Array, spec: DatasetSpec) -> Array:
+def _check_bits(path: Path, mode: str, modality: str) -> None:
+    """Raise unless the domain is stored in the bits its codes are of; the rest would be off by a factor of 257."""
+    wanted = 8 if modality_named(modality).full_scale <= 255 else 16
+    found = 8 if mode in EIGHT_BITS else 16
+    if found != wanted:
+        raise DataError(f"{path}: {modality} has {found} bits (image mode {mode}), wanted {wanted} as Taskonomy has")
+
+
+def _first_channels(path: Path, array: Array, *, modality: str) -> Array:
+    """Keep the channels that count, such as two of the three of curvatures."""
+    channels = modality_named(modality).num_channels
+    planes = array if array.ndim == 3 else array[..., None]
+    if planes.shape[2] < channels:
+        raise DataError(f"{path}: {modality} has {planes.shape[2]} channels, wanted {channels}")
+    kept: Array = planes[..., 0] if channels == 1 else planes[..., :channels]
+    return kept
+
+
+def _classes_from_one(stored: Array, *, path: Path, modality: str, spec: DatasetSpec) -> Array:
+    """Return classes from 1, 0 for unlabelled, whatever the files count from and however fine their classes are."""
+    if spec.label_map and modality == "semseg":
+        table = np.array(spec.label_map, dtype=np.uint8)
+        _check(path, stored, stored >= len(table), f"{spec.name} reads labels 0 to {len(table) - 1}")
+        mapped: Array = table[stored]
+        return mapped
+    code = label_code(modality, spec=spec)
     # In 8 bits 255 + 1 is 0: unlabelled becomes unlabelled.
-    return labels if spec.first_label else labels.astype(np.uint8) + np.uint8(1)
-
-
-def _check_labels(path: Path, labels: Array, spec: DatasetSpec) -> None:
-    if labels.max() <= spec.num_classes:
-        return
-    unlabelled = 0 if spec.first_label else 255
-    last = spec.num_classes - 1 + spec.first_label
-    wanted = f"{spec.name} has labels {spec.first_label} to {last}, and {unlabelled} for unlabelled"
-    stored = labels if spec.first_label else labels - np.uint8(1)
-    _check(path, stored, labels > spec.num_classes, wanted)
+    labels = stored if code.first_label else stored.astype(np.uint8) + np.uint8(1)
+    if labels.max() > code.num_classes:
+        last, unlabelled = code.num_classes - 1 + code.first_label, 0 if code.first_label else 255
+        owner = spec.name if modality == "semseg" else modality
+        wanted = f"{owner} has labels {code.first_label} to {last}, and {unlabelled} for unlabelled"
+        _check(path, stored, labels > code.num_classes, wanted)
+    return labels
 
 
 def _check(path: Path, array: Array, wrong: NDArray[np.bool_], wanted: str) -> None:

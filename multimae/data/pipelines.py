@@ -3,24 +3,26 @@
 Each returns `dict(inputs=..., targets=..., meta=...)`, nested dicts of tensors that any default collation stacks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from multimae.data.colours import ColorJitter, to_grey
 from multimae.data.maps import Maps, Sample, to_maps
+from multimae.data.spec import DatasetSpec
 from multimae.data.transforms import (
     HeightWidth,
+    MapFilter,
     RgbFilter,
     centre_crop,
     crop,
     depth_target,
-    encode_depth,
-    encode_image,
-    encode_normal,
-    encode_semseg,
+    encode,
     fit,
     is_valid,
     pad,
@@ -31,16 +33,28 @@ from multimae.data.transforms import (
     size_of,
     uniform,
 )
-from multimae.modalities import MODALITIES, modality
+from multimae.modalities import MODALITIES
 from multimae.registry import TRANSFORMS
 
 Example = dict[str, dict[str, Any]]
 Protocol = Literal["paper", "standard"]
 Range = tuple[float, float]
+Resizing = Literal["opencv", "antialiased"]
+
+FILTERS: Mapping[Resizing, tuple[RgbFilter, MapFilter]] = MappingProxyType(
+    {"opencv": ("bilinear", "corner"), "antialiased": ("antialiased", "centre")}
+)
+"""What RGB and what the other maps are resized with."""
 
 
 class Pipeline:
-    """Hold what all pipelines need: the modalities the model reads and the size it reads them at."""
+    """Hold what all pipelines need: the modalities the model reads and the size it reads them at.
+
+    `map_filter` is how maps other than RGB were resized; it also says which pixels a label map at a quarter of the
+    resolution is made of.
+    """
+
+    map_filter: MapFilter = "centre"
 
     def __init__(self, *, inputs: Sequence[str], size: int, targets: Sequence[str] = ()) -> None:
         if unknown := [name for name in (*inputs, *targets) if name not in MODALITIES]:
@@ -63,15 +77,23 @@ class Pipeline:
         if sample.available is not None:
             read = (*self.inputs, *self.targets)
             meta["available"] = {name: torch.tensor(sample.available[name]) for name in read}
-        return {"inputs": self.encode(maps, sample.spec.num_classes), "targets": targets, "meta": meta}
+        return {"inputs": self.encode(self.inputs, maps, spec=sample.spec), "targets": targets, "meta": meta}
 
-    def encode(self, maps: Maps, num_classes: int) -> dict[str, Tensor]:
-        """Return the inputs in the order they were asked for."""
-        return {name: _encode(name, maps, num_classes) for name in self.inputs}
+    def encode(self, names: Sequence[str], maps: Maps, *, spec: DatasetSpec) -> dict[str, Tensor]:
+        """Return the named modalities, in this order, as models read them."""
+        return {name: encode(name, maps, spec=spec, map_filter=self.map_filter) for name in names}
 
-    def encoded_targets(self, sample: Sample, maps: Maps) -> dict[str, Tensor]:
-        """Return what is predicted without being read, in the format of inputs."""
-        return {name: _encode(name, maps, sample.spec.num_classes) for name in self.targets}
+
+class TransferPipeline(Pipeline):
+    """Add how maps are resized: with OpenCV, as the reference's fine-tunings do, or with smoothing and centred maps."""
+
+    def __init__(self, *, inputs: Sequence[str], size: int, resizing: Resizing = "opencv") -> None:
+        super().__init__(inputs=inputs, size=size)
+        self.rgb_filter, self.map_filter = FILTERS[resizing]
+
+    def resize(self, maps: Maps, *, to: HeightWidth) -> Maps:
+        """Resize every map to (height, width)."""
+        return resize(maps, to=to, rgb_filter=self.rgb_filter, map_filter=self.map_filter)
 
 
 @TRANSFORMS.register_module()
@@ -102,7 +124,8 @@ class PretrainingAugmentation(Pipeline):
         maps = crop(maps, **box)
         maps = resize(maps, to=(self.size, self.size), rgb_filter="bicubic")
         maps = random_flip(maps, prob=self.hflip_prob)
-        return self.example(sample, maps, targets=self.encoded_targets(sample, maps), content=size_of(maps))
+        targets = self.encode(self.targets, maps, spec=sample.spec)
+        return self.example(sample, maps, targets=targets, content=size_of(maps))
 
 
 @TRANSFORMS.register_module()
@@ -113,15 +136,15 @@ class PretrainingEvaluation(Pipeline):
         maps = to_maps(sample, names=(*self.inputs, *self.targets), depth="bicubic")
         maps = resize(maps, to=fit(size_of(maps), size=self.size, side="shorter"), rgb_filter="bicubic")
         maps = centre_crop(maps, size=self.size)
-        return self.example(sample, maps, targets=self.encoded_targets(sample, maps), content=size_of(maps))
+        targets = self.encode(self.targets, maps, spec=sample.spec)
+        return self.example(sample, maps, targets=targets, content=size_of(maps))
 
 
 @TRANSFORMS.register_module()
-class SemsegAugmentation(Pipeline):
-    """Fit into `size` x `size`, jitter the colours, zoom by `scale`, crop or pad to `size` x `size`.
+class SemsegAugmentation(TransferPipeline):
+    """Mirror, fit into `size` x `size`, jitter the colours, zoom by `scale`, crop or pad to `size` x `size`.
 
-    The reference's "simple" augmentation with its numbers. Mirroring comes last instead of first: the same images, on
-    fewer pixels.
+    The reference's "simple" augmentation in its order, with its numbers.
     """
 
     def __init__(
@@ -136,30 +159,28 @@ class SemsegAugmentation(Pipeline):
         contrast: float = 0.4,
         saturation: float = 0.2,
         hue: float = 0.1,
-        rgb_filter: RgbFilter = "antialiased",
+        resizing: Resizing = "opencv",
     ) -> None:
-        super().__init__(inputs=inputs, size=size)
+        super().__init__(inputs=inputs, size=size, resizing=resizing)
         self.scale = scale
         self.hflip_prob = hflip_prob
         self.jitter_prob = jitter_prob
-        self.jitter = v2.ColorJitter(brightness=brightness, contrast=contrast, saturation=saturation, hue=hue)
-        self.rgb_filter = rgb_filter
+        self.jitter = ColorJitter(brightness=brightness, contrast=contrast, saturation=saturation, hue=hue)
 
     def __call__(self, sample: Sample) -> Example:
-        maps = to_maps(sample, names=(*self.inputs, "semseg"))
-        maps = resize(maps, to=fit(size_of(maps), size=self.size, side="longer"), rgb_filter=self.rgb_filter)
-        maps = _jitter_rgb(maps, jitter=self.jitter, prob=self.jitter_prob)
+        maps = random_flip(to_maps(sample, names=(*self.inputs, "semseg")), prob=self.hflip_prob)
+        maps = self.resize(maps, to=fit(size_of(maps), size=self.size, side="longer"))
+        maps = _recolour(maps, change=self.jitter, prob=self.jitter_prob)
         zoom = uniform(*self.scale)
         height, width = (max(1, int(length * zoom)) for length in size_of(maps))
-        maps = resize(maps, to=(height, width), rgb_filter=self.rgb_filter)
-        maps = random_flip(random_crop(maps, size=self.size), prob=self.hflip_prob)
+        maps = random_crop(self.resize(maps, to=(height, width)), size=self.size)
         content = size_of(maps)
         maps = pad(maps, size=self.size)
         return self.example(sample, maps, targets={"semseg": semseg_target(maps["semseg"])}, content=content)
 
 
 @TRANSFORMS.register_module()
-class SemsegEvaluation(Pipeline):
+class SemsegEvaluation(TransferPipeline):
     """Fit the whole image into `size` x `size`, padding at the bottom or the right.
 
     `paper` resizes and pads the labels too and scores at that size, as the reference does; `standard` leaves the labels
@@ -167,15 +188,19 @@ class SemsegEvaluation(Pipeline):
     """
 
     def __init__(
-        self, *, inputs: Sequence[str], size: int, protocol: Protocol, rgb_filter: RgbFilter = "antialiased"
+        self,
+        *,
+        inputs: Sequence[str],
+        size: int,
+        protocol: Protocol,
+        resizing: Resizing = "opencv",
     ) -> None:
-        super().__init__(inputs=inputs, size=size)
+        super().__init__(inputs=inputs, size=size, resizing=resizing)
         self.protocol = protocol
-        self.rgb_filter = rgb_filter
 
     def __call__(self, sample: Sample) -> Example:
         original = to_maps(sample, names=(*self.inputs, "semseg"))
-        maps = resize(original, to=fit(size_of(original), size=self.size, side="longer"), rgb_filter=self.rgb_filter)
+        maps = self.resize(original, to=fit(size_of(original), size=self.size, side="longer"))
         content = size_of(maps)
         maps = pad(maps, size=self.size)
         scored = {"paper": maps, "standard": original}[self.protocol]
@@ -183,10 +208,10 @@ class SemsegEvaluation(Pipeline):
 
 
 @TRANSFORMS.register_module()
-class DepthAugmentation(Pipeline):
-    """Resize the shorter side to `size`, jitter or grey the colours, cut out a random square, mirror it.
+class DepthAugmentation(TransferPipeline):
+    """Resize the shorter side to `size`, mirror, jitter or grey the colours, cut out a random square.
 
-    The reference's NYUv2 depth augmentation with its numbers.
+    The reference's NYUv2 depth augmentation in its order, with its numbers.
     """
 
     def __init__(
@@ -198,30 +223,29 @@ class DepthAugmentation(Pipeline):
         jitter_prob: float = 0.5,
         brightness: float = 0.1255,
         contrast: float = 0.4,
-        saturation: Range = (0.5, 1.5),
+        saturation: float = 0.5,
         hue: float = 0.2,
         grey_prob: float = 0.3,
-        rgb_filter: RgbFilter = "antialiased",
+        resizing: Resizing = "opencv",
     ) -> None:
-        super().__init__(inputs=inputs, size=size)
+        super().__init__(inputs=inputs, size=size, resizing=resizing)
         self.hflip_prob = hflip_prob
         self.jitter_prob = jitter_prob
-        self.jitter = v2.ColorJitter(brightness=brightness, contrast=contrast, saturation=saturation, hue=hue)
+        self.jitter = ColorJitter(brightness=brightness, contrast=contrast, saturation=saturation, hue=hue)
         self.grey_prob = grey_prob
-        self.grey = v2.Grayscale(num_output_channels=3)
-        self.rgb_filter = rgb_filter
 
     def __call__(self, sample: Sample) -> Example:
         maps = to_maps(sample, names=(*self.inputs, "depth"))
-        maps = resize(maps, to=fit(size_of(maps), size=self.size, side="shorter"), rgb_filter=self.rgb_filter)
-        maps = _jitter_rgb(maps, jitter=self.jitter, prob=self.jitter_prob)
-        maps = _jitter_rgb(maps, jitter=self.grey, prob=self.grey_prob)
-        maps = random_flip(random_crop(maps, size=self.size), prob=self.hflip_prob)
+        maps = self.resize(maps, to=fit(size_of(maps), size=self.size, side="shorter"))
+        maps = random_flip(maps, prob=self.hflip_prob)
+        maps = _recolour(maps, change=self.jitter, prob=self.jitter_prob)
+        maps = _recolour(maps, change=to_grey, prob=self.grey_prob)
+        maps = random_crop(maps, size=self.size)
         return self.example(sample, maps, targets=_depth_targets(sample, maps), content=size_of(maps))
 
 
 @TRANSFORMS.register_module()
-class DepthEvaluation(Pipeline):
+class DepthEvaluation(TransferPipeline):
     """Show the model the centre (`paper`) or the whole image (`standard`).
 
     `paper`: shorter side to `size`, central square, scored there. `standard`: shorter side to about `size`, both sides
@@ -235,33 +259,21 @@ class DepthEvaluation(Pipeline):
         size: int,
         protocol: Protocol,
         multiple_of: int = 16,
-        rgb_filter: RgbFilter = "antialiased",
+        resizing: Resizing = "opencv",
     ) -> None:
-        super().__init__(inputs=inputs, size=size)
+        super().__init__(inputs=inputs, size=size, resizing=resizing)
         self.protocol = protocol
         self.multiple_of = multiple_of
-        self.rgb_filter = rgb_filter
 
     def __call__(self, sample: Sample) -> Example:
         original = to_maps(sample, names=(*self.inputs, "depth"))
         height, width = fit(size_of(original), size=self.size, side="shorter")
         if self.protocol == "paper":
-            maps = resize(original, to=(height, width), rgb_filter=self.rgb_filter)
-            maps = scored = centre_crop(maps, size=self.size)
+            maps = scored = centre_crop(self.resize(original, to=(height, width)), size=self.size)
         else:
             to = (_nearest_multiple(height, self.multiple_of), _nearest_multiple(width, self.multiple_of))
-            maps, scored = resize(original, to=to, rgb_filter=self.rgb_filter), original
+            maps, scored = self.resize(original, to=to), original
         return self.example(sample, maps, targets=_depth_targets(sample, scored), content=size_of(maps))
-
-
-def _encode(name: str, maps: Maps, num_classes: int) -> Tensor:
-    facts = modality(name)
-    if facts.kind == "depth":
-        return encode_depth(maps)
-    plain = maps[name].as_subclass(Tensor)
-    if facts.kind == "labels":
-        return encode_semseg(plain, num_classes=num_classes)
-    return encode_image(plain, mean=facts.mean, std=facts.std) if facts.kind == "image" else encode_normal(plain)
 
 
 def _depth_targets(sample: Sample, maps: Maps) -> dict[str, Tensor]:
@@ -269,10 +281,11 @@ def _depth_targets(sample: Sample, maps: Maps) -> dict[str, Tensor]:
     return {"depth": target, "mask_valid": is_valid(maps)}
 
 
-def _jitter_rgb(maps: Maps, *, jitter: v2.Transform, prob: float) -> Maps:
+def _recolour(maps: Maps, *, change: Callable[[Tensor], Tensor], prob: float) -> Maps:
+    """Change RGB, where there is any, or leave it; the other maps are not looked at."""
     if "rgb" not in maps or uniform(0.0, 1.0) >= prob:
         return maps
-    return {**maps, "rgb": jitter(maps["rgb"])}
+    return {**maps, "rgb": tv_tensors.wrap(change(maps["rgb"]), like=maps["rgb"])}
 
 
 def _nearest_multiple(length: int, multiple_of: int) -> int:
