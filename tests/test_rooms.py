@@ -21,19 +21,46 @@ from PIL import Image
 from multimae.data import rooms
 from multimae.data.layout import class_names, labels
 from multimae.data.prepare import rooms as prepare
-from multimae.data.prepare import rooms_pack
+from multimae.data.prepare import rooms_domains, rooms_pack
+from multimae.data.prepare.focal_length import focal_length
 from multimae.data.prepare.rooms_camera import Camera
 from multimae.data.prepare.rooms_filter import smooth_light
 from multimae.data.prepare.rooms_mesh import box, cylinder, ellipsoid, rounded_box
-from multimae.data.rooms import ARCHIVE, ARCHIVE_FRAMES, CLASSES, FOLDERS, SPEC
+from multimae.data.rooms import ARCHIVE, ARCHIVE_FRAMES, CLASSES, DOMAINS, FOLDERS, SPEC
+from multimae.modalities import MODALITIES
 
 needs_mitsuba = pytest.mark.skipif(find_spec("mitsuba") is None, reason="needs multimae[rooms]")
+FILES_PER_FRAME = len(FOLDERS) + len(DOMAINS) + 1  # and what kind of room it shows
 TINY = ("--size", "48x36", "--spp", "1", "--train", "2", "--test", "1", "--seed", "7")
+
+
+# Median, and mean deviation from it, of what is trained on; the second is the error of the best constant.
+STORED = {
+    "principal_curvature/0": (0.5020, 0.0367),
+    "principal_curvature/1": (0.5020, 0.0259),
+    "depth_zbuffer": (0.1796, 0.0438),
+    "edge_texture": (0.0338, 0.0727),
+    "edge_occlusion": (0.0000, 0.0101),
+    "keypoints2d": (0.0426, 0.0535),
+    "keypoints3d": (0.0284, 0.0887),
+    "reshading": (0.7843, 0.1994),
+}
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return rooms.unpack(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def copied_domains(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take domains from the folder that is there, where computing them once more would show nothing."""
+
+    def copy(target: Path) -> None:
+        for folder in (Path(split) / domain for split in ARCHIVE_FRAMES for domain in DOMAINS):
+            shutil.copytree(root / folder, target / folder)
+
+    monkeypatch.setattr(rooms, "_add_domains", copy)
 
 
 def read(path: Path) -> NDArray[np.integer]:
@@ -89,15 +116,29 @@ def test_the_archive_is_small_and_the_one_the_module_names() -> None:
 
 
 def test_frames_are_aligned_by_name_and_have_one_size(root: Path) -> None:
+    sixteen_bits = {"depth", *(name for name in DOMAINS if MODALITIES[name].full_scale > 255)}
+    modes = {"rgb": "RGB", "normal": "RGB", "principal_curvature": "RGB", **dict.fromkeys(sixteen_bits, "I;16")}
     for split, frames in ARCHIVE_FRAMES.items():
-        names = {folder: sorted(p.stem for p in (root / split / folder / "all").iterdir()) for folder in FOLDERS}
+        folders = (*FOLDERS, *DOMAINS)
+        names = {folder: sorted(p.stem for p in (root / split / folder / "all").iterdir()) for folder in folders}
         assert len(names["rgb"]) == frames
         assert all(found == names["rgb"] for found in names.values())
-        for folder in FOLDERS:
+        for folder in folders:
             for path in (root / split / folder / "all").iterdir():
                 with Image.open(path) as image:
                     assert image.size == (160, 120), path
-                    assert image.mode == {"rgb": "RGB", "normal": "RGB", "depth": "I;16"}.get(folder, "L"), path
+                    assert image.mode == modes.get(folder, "L"), path
+
+
+@pytest.mark.parametrize(("name", "wanted"), STORED.items())
+def test_domains_are_those_of_this_version(root: Path, name: str, wanted: tuple[float, float]) -> None:
+    domain, channel = name.rsplit("/", 1) if "/" in name else (name, "0")
+    frames = [read(path) for path in sorted((root / "test" / domain / "all").iterdir())]
+    codes = np.stack([frame if frame.ndim == 2 else frame[..., int(channel)] for frame in frames])
+    share = np.minimum(codes / MODALITIES[domain].full_scale, 1.0)
+    median = np.median(share)
+    found = (median, np.abs(share - median).mean())
+    assert found == pytest.approx(wanted, abs=2e-4), "what is cached is stale: count rooms.DOMAINS_VERSION up"
 
 
 @pytest.mark.parametrize("split", ARCHIVE_FRAMES)
@@ -164,9 +205,13 @@ def test_unpacking_twice_gives_the_same_folder_at_once(root: Path) -> None:
     assert min(took) < 0.02
 
 
-def test_unpacking_mends_a_folder_that_lost_a_file_and_clears_leftovers(root: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("modality", ["depth", DOMAINS[0]])
+@pytest.mark.usefixtures("copied_domains")
+def test_unpacking_mends_a_folder_that_lost_a_file_and_clears_leftovers(
+    root: Path, tmp_path: Path, modality: str
+) -> None:
     shutil.copytree(root, tmp_path / root.name)
-    lost = tmp_path / root.name / "test/depth/all/00003.png"
+    lost = tmp_path / root.name / "test" / modality / "all/00003.png"
     lost.unlink()
     old, recent = tmp_path / ".rooms-old", tmp_path / ".rooms-recent"
     old.mkdir()
@@ -178,6 +223,18 @@ def test_unpacking_mends_a_folder_that_lost_a_file_and_clears_leftovers(root: Pa
     assert recent.exists(), "another process may be at work there"
 
 
+@pytest.mark.usefixtures("copied_domains")
+def test_a_folder_of_older_domains_is_left_to_those_who_read_it(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(root, tmp_path / root.name)
+    before = contents(tmp_path / root.name)
+    monkeypatch.setattr(rooms, "DOMAINS_VERSION", rooms.DOMAINS_VERSION + 1)
+    assert rooms.unpack(tmp_path).name != root.name
+    assert contents(tmp_path / root.name) == before
+
+
+@pytest.mark.usefixtures("copied_domains")
 def test_two_at_once_unpack_one_folder(tmp_path: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(rooms.unpack, [tmp_path, tmp_path]))
@@ -185,15 +242,16 @@ def test_two_at_once_unpack_one_folder(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [found[0].name]
 
 
+@pytest.mark.parametrize("step", ["_extract", "_add_domains"])
 def test_a_process_killed_while_unpacking_leaves_nothing_that_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     def die_half_way(target: Path) -> None:
-        (target / "train/rgb/all").mkdir(parents=True)
+        (target / "train/rgb/more").mkdir(parents=True)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(rooms, "_extract", die_half_way)
+        patch.setattr(rooms, step, die_half_way)
         with pytest.raises(KeyboardInterrupt):
             rooms.unpack(tmp_path)
     assert not list(tmp_path.glob("rooms-*"))
@@ -260,7 +318,7 @@ def test_frames_depend_on_the_seed_alone(
     one, two = tmp_path / "one", tmp_path / "two"
     assert prepare.run(arguments(*TINY, "--out", str(one), "--workers", "1")) == 0
     assert prepare.run(arguments(*TINY, "--out", str(two), "--workers", "2")) == 0
-    assert len(contents(one)) == 3 * (len(FOLDERS) + 1) + 3  # a label each, two tables of labels and one of classes
+    assert len(contents(one)) == 3 * FILES_PER_FRAME + 3  # two tables of labels and one of classes
     assert contents(one) == contents(two)
 
     (two / "train/rgb/all/00001.jpg").unlink()
@@ -272,6 +330,26 @@ def test_frames_depend_on_the_seed_alone(
 
 
 @needs_mitsuba
+def test_domains_are_added_to_a_folder_rendered_without_them(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nothing = ("--train", "0", "--test", "0", "--out", str(tmp_path), "--workers", "1")
+    assert prepare.run(arguments(*nothing)) == 0
+    for folder in FOLDERS:
+        (tmp_path / "test" / folder / "all").mkdir(parents=True)
+        for path in (root / "test" / folder / "all").glob("0000[0-2].*"):
+            shutil.copy(path, tmp_path / "test" / folder / "all")
+    assert prepare.run(arguments(*nothing)) == 0
+    assert "3 frames to compute domains of" in capsys.readouterr().out
+    for domain in DOMAINS:
+        for path in (tmp_path / "test" / domain / "all").iterdir():
+            assert path.read_bytes() == (root / "test" / domain / "all" / path.name).read_bytes()
+    assert not list(rooms_domains.lacking(tmp_path, split="test"))
+    (tmp_path / "test" / DOMAINS[-1] / "all" / "00001.png").unlink()
+    assert [place.index for place in rooms_domains.lacking(tmp_path, split="test")] == [1]
+
+
+@needs_mitsuba
 def test_rendered_depth_labels_and_normals_agree() -> None:
     from multimae.data.prepare.rooms_render import render_room
 
@@ -279,6 +357,9 @@ def test_rendered_depth_labels_and_normals_agree() -> None:
     stored = frame.normal.astype(np.float64) / 127.5 - 1
     fov = frame.camera.field_of_view
     assert angle_off(frame.depth / 1000, frame.semseg, stored, field_of_view=fov) < 3
+    unit = stored / np.linalg.norm(stored, axis=-1, keepdims=True)
+    focal = focal_length(depth_m=frame.depth / 1000, normal=unit, valid=frame.depth > 0)
+    assert focal == pytest.approx(60 / np.tan(np.radians(fov) / 2), rel=0.02)
     up = frame.camera.axes()[:, 2]
     floor = stored[frame.semseg == 1 + CLASSES.index("floor")]
     assert np.median(floor @ up) > 0.99

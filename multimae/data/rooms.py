@@ -5,15 +5,20 @@ import shutil
 import tarfile
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 from multimae.data.spec import DatasetSpec, distinct_palette
+from multimae.modalities import MODALITIES
 
 CLASSES = (
     "wall", "floor", "cabinet", "bed", "chair", "sofa", "table", "door", "window", "bookshelf",
     "picture", "curtain", "pillow", "floor mat", "ceiling", "books", "television", "box", "lamp", "otherprop",
 )  # fmt: skip
+
+DOMAINS = tuple(name for name, modality in MODALITIES.items() if modality.kind == "domain")
+"""Taskonomy's domains: not shipped, but computed from the frames once they are unpacked."""
 
 HOW_TO_GET = """\
 Rooms ships with the package: leave --data-root out, or render more of it with
@@ -29,7 +34,7 @@ SPEC = DatasetSpec(
     depth_mean_mm=2960.3,
     depth_std_mm=861.5,
     max_depth_m=8.0,
-    modalities=("rgb", "depth", "semseg", "normal"),
+    modalities=("rgb", "depth", "semseg", "normal", *DOMAINS),
     licence="CC0-1.0; rendered by this project from shapes and textures of its own",
     how_to_get=HOW_TO_GET,
 )
@@ -38,16 +43,19 @@ ARCHIVE = Path(__file__).with_name("rooms.tar.xz")
 ARCHIVE_SHA256 = "4fb73f9051120dadb8fd84c5cefc6d59e922bc3ba1a3358ad887351772687c05"
 ARCHIVE_FRAMES = {"train": 240, "test": 80}
 FOLDERS = ("rgb", "depth", "semseg", "mask_valid", "normal")
+DOMAINS_VERSION = 1
+"""Counts changes of how domains are computed, so that none of another version is read from a cache."""
 STALE_AFTER_S = 3600.0
 
 
 def unpack(cache_dir: Path) -> Path:
-    """Return the folder that holds the shipped train/ and test/; unpack them there the first time.
+    """Return the folder that holds the shipped train/ and test/; the first time, unpack them and compute their domains.
 
-    The folder carries the archive's digest in its name and appears by a rename once it is whole, so that a process
-    killed in between, or another doing the same, does no harm.
+    The folder carries the archive's digest and the domains' version in its name and appears by a rename once it is
+    whole, so that a process killed in between, or another doing the same, does no harm. Folders of other versions are
+    left to those who still read them.
     """
-    root = cache_dir / f"rooms-{ARCHIVE_SHA256[:12]}"
+    root = cache_dir / f"rooms-{ARCHIVE_SHA256[:12]}-{DOMAINS_VERSION}"
     if _whole(root):
         return root
     cache_dir.mkdir(parents=True, exist_ok=True)
@@ -56,6 +64,7 @@ def unpack(cache_dir: Path) -> Path:
     try:
         fresh = workplace / "fresh"
         _extract(fresh)
+        _add_domains(fresh)
         if not _whole(root):
             with suppress(FileNotFoundError):
                 root.rename(workplace / "broken")
@@ -69,13 +78,13 @@ def unpack(cache_dir: Path) -> Path:
 
 
 def _whole(root: Path) -> bool:
-    """Say whether every folder holds as many files as the archive does."""
+    """Say whether every folder holds as many files as the archive has frames."""
     try:
         tables = ("classes.json", *(f"{split}/labels.csv" for split in ARCHIVE_FRAMES))
         return all((root / table).is_file() for table in tables) and all(
             sum(1 for _ in (root / split / folder / "all").iterdir()) == frames
             for split, frames in ARCHIVE_FRAMES.items()
-            for folder in FOLDERS
+            for folder in (*FOLDERS, *DOMAINS)
         )
     except (FileNotFoundError, NotADirectoryError):
         return False
@@ -89,6 +98,17 @@ def _extract(target: Path) -> None:
         raise OSError(f"{ARCHIVE} has SHA-256 {found}, wanted {ARCHIVE_SHA256}; install multimae again")
     with tarfile.open(ARCHIVE) as archive:
         archive.extractall(target, filter="data")
+
+
+def _add_domains(root: Path) -> None:
+    """Compute domains in threads: NumPy and Pillow leave Python while at work; processes would need a guarded main."""
+    from multimae.data.prepare.processes import num_cores
+    from multimae.data.prepare.rooms_domains import lacking, write_domains
+
+    with ThreadPoolExecutor(num_cores()) as pool:
+        for split in ARCHIVE_FRAMES:
+            # Taking the results raises what went wrong.
+            list(pool.map(write_domains, lacking(root, split=split)))
 
 
 def _remove_stale(cache_dir: Path) -> None:

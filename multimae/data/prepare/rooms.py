@@ -1,6 +1,7 @@
 """Render the rooms data set: `multimae data prepare rooms --train 2000 --size 320x240`.
 
 A frame depends on the seed, its split, its index, the size and the samples a pixel; not on the number of processes.
+Taskonomy's domains are computed from the frames once they are there, even if they were rendered long ago.
 """
 
 import argparse
@@ -20,11 +21,12 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Literal
 
+from multimae.data.prepare.processes import num_cores, spread
 from multimae.data.prepare.rooms_store import VIEWS_PER_ROOM, finished, write_classes, write_frame, write_labels
 
 DEFAULT_TRAIN, DEFAULT_TEST, DEFAULT_SIZE, DEFAULT_SAMPLES = 240, 80, "160x120", 8
 SMALLEST, LARGEST = 32, 2048
-BYTES_PER_PIXEL = 4
+BYTES_PER_PIXEL = 10
 EXIT_FAILED, EXIT_USAGE, EXIT_ENVIRONMENT, EXIT_INTERRUPTED = 1, 2, 3, 130
 Split = Literal["train", "test"]
 
@@ -51,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", default=DEFAULT_SIZE, help="WIDTHxHEIGHT in pixels (default %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("rooms"), help="folder to write (default ./%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="other seeds give other rooms (default %(default)s)")
-    parser.add_argument("--workers", type=int, default=_cores(), help="processes (default: all cores)")
+    parser.add_argument("--workers", type=int, default=num_cores(), help="processes (default: all cores)")
     parser.add_argument("--spp", type=int, default=DEFAULT_SAMPLES, help="samples a pixel (default %(default)s)")
 
 
@@ -72,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
                 advance(done)
         for split in ("train", "test"):
             write_labels(args.out, split=split)
+        _add_domains(args.out, workers=args.workers)
     except BrokenProcessPool:
         return _refuse("a worker was killed, perhaps for memory; run again with fewer --workers", status=EXIT_FAILED)
     except KeyboardInterrupt:
@@ -109,11 +112,6 @@ def parse_size(text: str) -> tuple[int, int]:
             "and at most twice as high as wide"
         )
     return width, height
-
-
-def _cores() -> int:
-    """Count the cores that this process may use, which a scheduler may have limited."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _refuse(reason: object, *, status: int) -> int:
@@ -182,6 +180,18 @@ def _rendered(tasks: Sequence[Task], *, workers: int) -> Iterator[int]:
                     yield future.result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _add_domains(out: Path, *, workers: int) -> None:
+    from multimae.data.prepare.rooms_domains import lacking, write_domains
+
+    places = [place for split in ("train", "test") for place in lacking(out, split=split)]
+    if not places:
+        return
+    print(f"rooms: {len(places)} frames to compute domains of")
+    with _progress(len(places)) as advance:
+        for _ in spread(places, work=write_domains, workers=workers):
+            advance(1)
 
 
 def _start_worker() -> None:

@@ -2,23 +2,24 @@
 
 import json
 import os
-from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from multimae.data.layout import NO_CLASS
-from multimae.data.rooms import CLASSES
+from multimae.data.rooms import CLASSES, DOMAINS
 
 if TYPE_CHECKING:
     from multimae.data.prepare.rooms_render import Frame
 
 JPEG_QUALITY = 92
+SMALLEST = 9
 VIEWS_PER_ROOM = 2
-EXTENSIONS = {"rgb": "jpg", "depth": "png", "semseg": "png", "mask_valid": "png", "normal": "png"}
+EXTENSIONS = {"rgb": "jpg", **dict.fromkeys(("depth", "semseg", "mask_valid", "normal", *DOMAINS), "png")}
 
 
 def frame_path(out: Path, *, split: str, modality: str, index: int) -> Path:
@@ -33,15 +34,14 @@ def finished(out: Path, *, split: str, index: int) -> bool:
 
 def write_frame(frame: "Frame", *, out: Path, split: str, index: int) -> None:
     """Write a frame's files, rgb last; what kind of room it shows goes into a file of its own, for `write_labels`."""
-    _write(_label_path(out, split=split, index=index), f"{frame.kind}\n".encode())
+    write_whole(_label_path(out, split=split, index=index), f"{frame.kind}\n".encode())
     valid = np.where(frame.depth > 0, 255, 0).astype(np.uint8)
-    arrays = {"depth": frame.depth, "semseg": frame.semseg, "mask_valid": valid, "normal": frame.normal}
-    for modality, array in arrays.items():
-        path = frame_path(out, split=split, modality=modality, index=index)
-        _write(path, _encoded(lambda buffer, array=array: Image.fromarray(array).save(buffer, "PNG", optimize=True)))  # type: ignore[misc]
-    photograph = Image.fromarray(frame.rgb)
-    data = _encoded(lambda buffer: photograph.save(buffer, "JPEG", quality=JPEG_QUALITY, optimize=True))
-    _write(frame_path(out, split=split, modality="rgb", index=index), data)
+    maps: tuple[NDArray[Any], ...] = (frame.depth, frame.semseg, valid, frame.normal)
+    for modality, map_ in zip(("depth", "semseg", "mask_valid", "normal"), maps, strict=True):
+        write_whole(frame_path(out, split=split, modality=modality, index=index), png(map_, level=SMALLEST))
+    photograph = BytesIO()
+    Image.fromarray(frame.rgb).save(photograph, "JPEG", quality=JPEG_QUALITY, optimize=True)
+    write_whole(frame_path(out, split=split, modality="rgb", index=index), photograph.getvalue())
 
 
 def write_labels(out: Path, *, split: str) -> None:
@@ -49,7 +49,7 @@ def write_labels(out: Path, *, split: str) -> None:
     paths = sorted(_label_path(out, split=split, index=0).parent.glob("*.txt"))
     rows = [f"{path.stem},{path.read_text('utf-8').strip()}" for path in paths]
     if rows:
-        _write(out / split / "labels.csv", "\n".join(["name,label", *rows, ""]).encode())
+        write_whole(out / split / "labels.csv", "\n".join(["name,label", *rows, ""]).encode())
 
 
 def write_classes(out: Path, *, seed: int, size: str, samples: int) -> None:
@@ -59,21 +59,23 @@ def write_classes(out: Path, *, seed: int, size: str, samples: int) -> None:
     if path.exists() and (found := json.loads(path.read_text("utf-8"))) != content:
         changed = {key: (found.get(key), value) for key, value in content.items() if found.get(key) != value}
         raise ValueError(f"{out} was begun with other settings {changed} (there, wanted); choose another --out")
-    _write(path, (json.dumps(content, indent=1) + "\n").encode())
+    write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
-def _label_path(out: Path, *, split: str, index: int) -> Path:
-    return out / split / "label" / NO_CLASS / f"{index:05d}.txt"
-
-
-def _encoded(save: Callable[[BytesIO], None]) -> bytes:
+def png(array: NDArray[Any], *, level: int) -> bytes:
+    """Encode an array; `level` is from 0, uncompressed, to 9."""
     buffer = BytesIO()
-    save(buffer)
+    Image.fromarray(array).save(buffer, "PNG", compress_level=level)
     return buffer.getvalue()
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file that appears under its name once it is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     unfinished.write_bytes(data)
     unfinished.replace(path)
+
+
+def _label_path(out: Path, *, split: str, index: int) -> Path:
+    return out / split / "label" / NO_CLASS / f"{index:05d}.txt"
