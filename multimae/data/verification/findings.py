@@ -1,0 +1,156 @@
+"""What can be wrong with the files of a data set: kinds, findings and what they amount to. Free of torch."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """Say what is wrong and what to do; training stops at an error, or would learn something false from it."""
+
+    severity: Severity
+    title: str
+    remedy: str
+
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        "missing_split": Kind(
+            severity="warning", title="split that is not there", remedy="what trains or tests on it will refuse"
+        ),
+        "empty_split": Kind(severity="error", title="split without images", remedy="add its files"),
+        "missing_modality": Kind(
+            severity="warning", title="modality that is not there", remedy="tasks that read it will refuse"
+        ),
+        "missing_in_split": Kind(
+            severity="error", title="modality that another split has", remedy="add its folder, or remove the others"
+        ),
+        "unknown_folder": Kind(
+            severity="warning", title="folder that nothing reads", remedy="rename it if it is one of those"
+        ),
+        "unlistable": Kind(
+            severity="error", title="folder that cannot be listed", remedy="samples are not known before it can"
+        ),
+        "missing_sample": Kind(
+            severity="error", title="samples that the split's table lists, without files", remedy="add their files"
+        ),
+        "missing_partner": Kind(
+            severity="error", title="samples without a file of this modality", remedy="add the files or remove the rest"
+        ),
+        "undecodable": Kind(
+            severity="error", title="truncated or damaged files", remedy="restore them or remove their samples"
+        ),
+        "format": Kind(
+            severity="error", title="files of another format", remedy="write them again with the mode and bits wanted"
+        ),
+        "values": Kind(
+            severity="error", title="values that must not occur", remedy="write the files again in the codes wanted"
+        ),
+        "size": Kind(
+            severity="error", title="samples of maps of different sizes", remedy="bring all of a sample to one size"
+        ),
+        "no_depth": Kind(
+            severity="error", title="depth without one valid pixel", remedy="restore the files or remove their samples"
+        ),
+        "nothing_valid": Kind(
+            severity="warning", title="validity masks that leave nothing", remedy="such samples teach and score nothing"
+        ),
+        "unlabelled": Kind(
+            severity="warning", title="labels without one labelled pixel", remedy="see whether that is meant"
+        ),
+        "constant": Kind(severity="warning", title="images of one colour", remedy="see whether that is meant"),
+        "depth_unit": Kind(
+            severity="warning",
+            title="depth that does not look like millimetres",
+            remedy="see whether to convert it",
+        ),
+        "label_rows": Kind(
+            severity="error", title="labels.csv and files do not match", remedy="one row name,label for every sample"
+        ),
+        "unknown_class": Kind(
+            severity="error", title="samples of a class that train lacks", remedy="move them, or add it to train"
+        ),
+        "other_classes": Kind(
+            severity="error",
+            title="labels of other classes than the data set's",
+            remedy="label with a network trained on its classes",
+        ),
+        "other_pseudo_classes": Kind(
+            severity="warning",
+            title="pseudo labels of other classes than the data set's",
+            remedy="they serve as an input, not in place of semseg",
+        ),
+        "leak": Kind(
+            severity="error", title="samples that are in train, too", remedy="remove them from one of the splits"
+        ),
+        "manifest": Kind(
+            severity="error", title="manifest that tells of an unfinished preparation", remedy="prepare again"
+        ),
+        "lost": Kind(severity="error", title="prepared files that are gone", remedy="prepare again"),
+        "changed": Kind(severity="error", title="files changed since they were prepared", remedy="prepare again"),
+        "unrecorded": Kind(
+            severity="warning", title="files that the manifest does not know", remedy="see where they come from"
+        ),
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """Report one thing of a kind of KINDS; `name` is a sample's or, relative to the root, a file's.
+
+    `split` and `modality` are "" where it concerns all.
+    """
+
+    kind: str
+    split: str = ""
+    modality: str = ""
+    name: str = ""
+    detail: str = ""
+
+    @property
+    def severity(self) -> Severity:
+        return KINDS[self.kind].severity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """Count the files of a modality in a split: there, `missing` beside the others', and decoded."""
+
+    split: str
+    modality: str
+    files: int
+    missing: int
+    decoded: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """Hold what a check has seen and found; `hashed` counts the files compared with the manifest's hashes."""
+
+    dataset: str
+    root: Path
+    counts: tuple[Count, ...]
+    findings: tuple[Finding, ...]
+    hashed: int
+
+    def num(self, severity: Severity) -> int:
+        """Count the findings of a severity."""
+        return sum(finding.severity == severity for finding in self.findings)
+
+
+Group = tuple[str, str, str]
+
+
+def grouped(findings: Iterable[Finding]) -> Mapping[Group, list[Finding]]:
+    """Group findings by kind, split and modality: errors first, kinds as KINDS has them, the rest as they came."""
+    groups: dict[Group, list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault((finding.kind, finding.split, finding.modality), []).append(finding)
+    order = sorted(KINDS, key=lambda kind: KINDS[kind].severity)  # stable, and "error" comes before "warning"
+    return {group: groups[group] for group in sorted(groups, key=lambda group: order.index(group[0]))}
