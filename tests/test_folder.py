@@ -152,6 +152,22 @@ def test_val_without_a_ratio_is_an_error(make: Make) -> None:
         make(split="val")
 
 
+def test_val_is_the_data_sets_own_where_it_has_one(make: Make, root: Path) -> None:
+    shutil.copytree(root / "nyuv2" / "test", root / "nyuv2" / "val")
+    assert [files.name for files in make(split="val").files] == ["0100", "0101", "0102"]
+    assert len(make(split="train")) == 6
+    shutil.rmtree(root / "nyuv2" / "test")
+    # The only other split is the one that is reported.
+    held_out = {files.name for files in make(split="val", val_ratio=0.5).files}
+    assert held_out
+    assert held_out < {files.name for files in make(split="train").files}
+
+
+def test_stored_maps_are_not_shrunk(make: Make) -> None:
+    depth = make(store_size=24, cache="memory").stored(0, modality="depth")
+    np.testing.assert_array_equal(depth, tiny_dataset.maps()["depth"])
+
+
 @pytest.mark.parametrize("modality", ["rgb", "depth", "semseg", "mask_valid"])
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.6])
 def test_truncated_file_is_named(make: Make, root: Path, modality: str, share: float) -> None:

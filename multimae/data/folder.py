@@ -1,30 +1,28 @@
-"""A data set in the folder layout of `layout.py`, for torch's data loaders."""
+"""A data set on the disk, files in the layout of `layout.py` or packed, for torch's data loaders."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from multimae.data.decode import Array, blank, decode, shrink
-from multimae.data.layout import (
-    Missing,
-    class_names,
-    few_of,
-    find_root,
-    labels,
-    list_samples,
-    name_order,
-    split_names,
-    with_validity,
-)
+from multimae.data.decode import Array, blank, shrink
+from multimae.data.layout import Missing, few_of, find_root, labels, name_order, own_val, split_names
 from multimae.data.maps import Sample
 from multimae.data.pipelines import Example
-from multimae.data.sample import DataError, SampleFiles, Samples
+from multimae.data.sample import DataError
+from multimae.data.source import (
+    AnyMaps,
+    AnySamples,
+    check_same_size,
+    class_names,
+    list_samples,
+    read_map,
+    with_validity,
+)
 from multimae.data.spec import DatasetSpec, spec
 from multimae.registry import DATASETS, TRANSFORMS
 
@@ -35,7 +33,9 @@ Split = Literal["train", "val", "test"]
 class MultiModalFolder(Dataset[Example]):
     """Read samples whose modalities are paired by name, and pass each through `pipeline`.
 
-    `dataset` names the data set's facts (`multimae.data.spec`). `val` is the share `val_ratio` held out of `train`.
+    `dataset` names the data set's facts (`multimae.data.spec`), or holds them. `root` may hold what `multimae data
+    pack` has written. `val` is the data set's own, where it has one beside `test`, else the share `val_ratio` held out
+    of `train`.
     `mask_valid` is read along with depth where it exists. `store_size` shrinks the shorter side at load: with
     `cache="memory"`, which keeps decoded maps after their first use, an epoch costs neither decoding nor large resizes.
     Each worker process has a cache of its own, which lives as long as it does: use `persistent_workers`.
@@ -51,7 +51,7 @@ class MultiModalFolder(Dataset[Example]):
         self,
         *,
         root: str | Path,
-        dataset: str,
+        dataset: str | Mapping[str, Any],
         split: Split,
         modalities: Sequence[str],
         pipeline: dict[str, Any] | Callable[[Sample], Example],
@@ -70,16 +70,17 @@ class MultiModalFolder(Dataset[Example]):
         self.modalities = tuple(modalities)
         self.missing = missing
         self.class_names = class_names(self.root) if labelled else ()
-        folder = "test" if split == "test" else "train"
+        own = split == "val" and own_val(self.root)
+        folder = split if own or split == "test" else "train"
         found = list_samples(
             self.root, folder, with_validity(self.root, folder, modalities), folders=folders, missing=missing
         )
         _check_classes(found.folders.get("semseg"), described=self.spec)
         self._labels = labels(self.root, folder, found.names) if labelled else {}
-        names = _select(found.names, split=split, val_ratio=val_ratio, where=self.root)
+        names = found.names if own else _select(found.names, split=split, val_ratio=val_ratio, where=self.root)
         if split == "train":
             names = few_of(names, ratio=train_ratio, seed=subset_seed, groups=self._labels)
-        self.files: Samples = found.only(_spread(names, limit=limit))
+        self.files: AnySamples = found.only(_spread(names, limit=limit))
         self.pipeline = TRANSFORMS.build(pipeline) if isinstance(pipeline, dict) else pipeline
         self.store_size = store_size
         self._cached: dict[int, Sample] | None = {"none": None, "memory": dict[int, Sample]()}[cache]
@@ -99,9 +100,13 @@ class MultiModalFolder(Dataset[Example]):
             self._cached[index] = self._decode(self.files[index])
         return self._cached[index]
 
-    def _decode(self, files: SampleFiles) -> Sample:
-        arrays = {name: decode(path, modality=name, spec=self.spec) for name, path in files.paths.items()}
-        _check_same_size(files, arrays)
+    def stored(self, index: int, *, modality: str) -> Array:
+        """Return one map [height, width] or [height, width, channels] at the size it is stored in."""
+        return read_map(self.files[index].paths[modality], modality=modality, spec=self.spec)
+
+    def _decode(self, files: AnyMaps) -> Sample:
+        arrays = {name: read_map(place, modality=name, spec=self.spec) for name, place in files.paths.items()}
+        check_same_size(files, arrays)
         if self.store_size is not None:
             arrays = {name: shrink(array, modality=name, store_size=self.store_size) for name, array in arrays.items()}
         available = None
@@ -163,13 +168,7 @@ def _spread(names: Sequence[str], *, limit: int | None) -> tuple[str, ...]:
     return tuple(sorted(sorted(names, key=name_order)[:limit]))
 
 
-def _check_same_size(files: SampleFiles, arrays: dict[str, Array]) -> None:
-    sizes = {name: array.shape[:2] for name, array in arrays.items()}
-    if len(set(sizes.values())) > 1:
-        listed = ", ".join(f"{files.paths[name]} is {width}x{height}" for name, (height, width) in sizes.items())
-        raise DataError(f"sample {files.name!r}: modalities differ in size: {listed}")
-
-
 def _to_tensor(array: Array) -> Tensor:
-    planes = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
-    return torch.from_numpy(np.array(planes, order="K"))
+    # Pillow's pixels are read-only, those of shards are not shared with anything.
+    pixels = torch.from_numpy(array if array.flags.writeable else array.copy(order="K"))
+    return pixels[None] if array.ndim == 2 else pixels.permute(2, 0, 1)
