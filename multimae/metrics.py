@@ -1,4 +1,4 @@
-"""What each reported number means: unit, direction and definition. Free of torch; `evaluation.py` computes them."""
+"""What each reported number means: unit, direction and definition. Free of torch; `evaluation/` computes them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -72,6 +72,13 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
                 higher_is_better=False,
                 definition="root of the mean squared difference of natural logarithms "
                 "(the reference prints it under the name log10)",
+            ),
+            Metric(
+                name="l1",
+                label="L1",
+                unit="",
+                higher_is_better=False,
+                definition="mean absolute error of a target in [0, 1], over valid pixels and channels",
             ),
             Metric(
                 name="top1",

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from multimae.engine.attempt import Attempt, current_attempt
 from multimae.engine.failures import kind_of
+from multimae.engine.ranks import Ranks, is_parent, rank_of_this_process
 from multimae.engine.signals import StopRequest
 
 
@@ -23,22 +24,38 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m multimae.train", description="Execute one run.")
     parser.add_argument("run_dir", type=Path, help="the run directory, holding config.py and run.json")
     parser.add_argument("--attempt", type=int, default=1, help="number of this start, from 1")
+    parser.add_argument("--devices", type=int, default=1, metavar="N", help="train on N devices of this machine")
     arguments = parser.parse_args(argv)
-    attempt = current_attempt(arguments.run_dir.resolve(), submitted=arguments.attempt, environ=os.environ)
+    run_dir: Path = arguments.run_dir.resolve()
+    rank = rank_of_this_process()
+    if rank:
+        return run_attempt(Attempt(run_dir=run_dir, number=arguments.attempt), rank=rank)
+    attempt = current_attempt(run_dir, submitted=arguments.attempt, environ=os.environ)
+    if is_parent(arguments.devices):
+        return _run_ranks(attempt, num_devices=arguments.devices)
     return run_attempt(attempt)
 
 
-def run_attempt(attempt: Attempt) -> int:
-    """Execute the run; whatever happens is named in exit.json."""
+def run_attempt(attempt: Attempt, *, rank: int = 0) -> int:
+    """Execute the run, or one rank's part of it; whatever happens is named in exit.json, by the first to fail."""
     stop = StopRequest()
     stop.listen()
     try:
-        attempt.start()
+        if rank == 0:
+            attempt.start()
         _execute(attempt, stop=stop)
     except BaseException as error:
         traceback.print_exc()
-        return attempt.end(kind=kind_of(error), message=f"{type(error).__name__}: {error}")
-    return attempt.end(kind="finished", message="")
+        kind, message = kind_of(error), f"{type(error).__name__}: {error}"
+        return attempt.end(kind=kind, message=message) if rank == 0 else attempt.end_rank(kind=kind, message=message)
+    return attempt.end(kind="finished", message="") if rank == 0 else 0
+
+
+def _run_ranks(attempt: Attempt, *, num_devices: int) -> int:
+    """Run all ranks; where rank 0 was ended because another had failed, that one's failure is the attempt's."""
+    command = ("-P", "-m", "multimae.train", str(attempt.run_dir), "--attempt", str(attempt.number))
+    code = Ranks(command, num_devices=num_devices).wait()
+    return code if attempt.has_ended() else attempt.end_as_rank_did(otherwise=f"a rank ended with exit code {code}")
 
 
 def _execute(attempt: Attempt, *, stop: StopRequest) -> None:

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal, cast
 
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
+from multimae.inference import Flip, Forward, Inference, average_flipped, slide
 from multimae.losses import IGNORE_LABEL, berhu, label_cross_entropy, masked_l1, segmentation_cross_entropy
 from multimae.mixing import Mixing
 from multimae.registry import MODELS
@@ -34,12 +36,22 @@ def _l1(prediction: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
     return masked_l1(prediction, target=_target("depth", among=targets), valid=_target("mask_valid", among=targets))
 
 
+def _target_l1(prediction: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+    return masked_l1(prediction, target=_target("target", among=targets), valid=_target("mask_valid", among=targets))
+
+
 def _label_cross_entropy(prediction: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
     return label_cross_entropy(prediction, labels=_target("label", among=targets))
 
 
 LOSSES: Mapping[str, TransferLoss] = MappingProxyType(
-    {"cross_entropy": _cross_entropy, "label_cross_entropy": _label_cross_entropy, "berhu": _berhu, "l1": _l1}
+    {
+        "cross_entropy": _cross_entropy,
+        "label_cross_entropy": _label_cross_entropy,
+        "berhu": _berhu,
+        "l1": _l1,
+        "target_l1": _target_l1,
+    }
 )
 
 
@@ -124,9 +136,27 @@ class MultiMAETransfer(BaseModel):  # type: ignore[misc]  # mmengine is untyped
         """Show a head that learns by heart (`NeighbourHead`) a batch of training data."""
         self.head.remember(self.backbone.forward_layers(inputs), targets=targets)
 
-    def predict(self, inputs: Mapping[str, Tensor]) -> list[Float[Tensor, "outputs *map"]]:
-        """Return one float32 output per sample; maps include padding."""
-        return list(self.predict_raw(inputs).float().unbind(0))
+    def predict(
+        self,
+        inputs: Mapping[str, Tensor],
+        *,
+        inference: Inference = "whole",
+        flip: Flip = "none",
+        target: str = "",
+    ) -> list[Float[Tensor, "outputs *map"]]:
+        """Return one float32 output per sample; maps include padding.
+
+        `inference="slide"` averages over windows of the backbone's `image_size`, `flip="average"` over the image
+        and its mirror image; `target` is the modality predicted, for `average_flipped`.
+        """
+        read = {name: inputs[name] for name in self.backbone.modalities if name in inputs}
+        once: Forward = {"whole": self.predict_raw, "slide": self._slide}[inference]
+        mirrored: Forward = partial(average_flipped, forward=once, target=target)
+        return list({"none": once, "average": mirrored}[flip](read).float().unbind(0))
+
+    def _slide(self, inputs: Mapping[str, Tensor]) -> Float[Tensor, "batch outputs height width"]:
+        window = self.backbone.image_size // self.backbone.patch_size
+        return slide(inputs, forward=self.predict_raw, grid=self.backbone.grid(inputs), window=window)
 
     def loss(self, inputs: Mapping[str, Tensor], *, targets: Mapping[str, Tensor]) -> dict[str, Float[Tensor, ""]]:
         """Return the one loss, averaged over the valid pixels or the samples of the batch."""

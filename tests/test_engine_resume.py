@@ -9,12 +9,13 @@ import torch
 
 from experiments.plan import Data, PlannedRun, make_plan
 from experiments.rundirs import prepare
-from experiments.suite import expand, load_suite
+from experiments.suite import expand
 from multimae.engine.attempt import Attempt
 from multimae.engine.failures import PreemptedError
 from multimae.engine.job import execute
 from multimae.engine.resume import load_checkpoint, save_checkpoint
 from multimae.engine.signals import StopRequest
+from tests.brief_suite import SUITE as BRIEF
 from tests.tinydata import write_frames
 
 pytestmark = pytest.mark.filterwarnings("default")  # those of mmengine and torch are theirs to mend
@@ -40,10 +41,10 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def planned_run(tmp_path: Path) -> tuple[PlannedRun, Data]:
+def planned_run(tmp_path: Path) -> PlannedRun:
     root = write_frames(tmp_path / "data", num_train=6, num_test=2) / "nyuv2"
     data = Data(name="nyuv2", root=root, fingerprint="0", num_train=6, num_test=2)
-    suite = load_suite("smoke")
+    suite = BRIEF
     short = {"input_size": 64, "batch_size": 2, "epochs": 4, "val_ratio": 0.0}
     recipes = {
         transfer.task.name: replace(transfer.task.recipes["cpu"], **short)  # type: ignore[arg-type]
@@ -51,18 +52,18 @@ def planned_run(tmp_path: Path) -> tuple[PlannedRun, Data]:
     }
     suite = replace(suite, checkpoints=("scratch",))
     runs = expand(suite, recipes=recipes, profile="cpu", size="tiny", seeds=(0,), checkpoints=suite.checkpoints)
-    (first, *_) = make_plan(runs, data=data)
-    return first, data
+    (first, *_) = make_plan(runs, data={runs[0].dataset_name: data})
+    return first
 
 
 def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
-    planned, data = planned_run(tmp_path)
-    whole = prepare(planned, data=data, suite_dir=tmp_path / "whole")
+    planned = planned_run(tmp_path)
+    whole = prepare(planned, suite_dir=tmp_path / "whole")
     attempt = Attempt(run_dir=whole, number=1)
     attempt.start()
     execute(attempt, stop=StopRequest())
 
-    broken = prepare(planned, data=data, suite_dir=tmp_path / "broken")
+    broken = prepare(planned, suite_dir=tmp_path / "broken")
     first, second = (Attempt(run_dir=broken, number=number) for number in (1, 2))
     first.start()
     with pytest.raises(PreemptedError):

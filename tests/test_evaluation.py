@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from multimae.data.folder import MultiModalFolder
 from multimae.data.nyuv2 import SPEC
 from multimae.evaluation import ConstantPredictor, DepthMetric, SegmentationMetric, median_depth_mm, most_frequent_class
+from multimae.evaluation.segmentation import most_likely
 from multimae.metrics import METRICS
 from multimae.registry import EVALUATORS
 from tests import tiny_dataset
@@ -110,6 +111,29 @@ def test_segmentation_of_a_perfect_and_an_unlabelled_set() -> None:
     assert metric.evaluate(3) == {"miou": 100.0, "macc": 100.0, "aacc": 100.0}
     metric.add(torch.zeros(2, 2, dtype=torch.long), target=torch.full((2, 2), 255))
     assert all(np.isnan(value) for value in metric.evaluate(1).values())
+
+
+@pytest.mark.parametrize("size", [None, (45, 60), (8, 8)])
+def test_the_most_likely_class_is_that_of_all_logits_at_once(size: tuple[int, int] | None) -> None:
+    logits = torch.randn(30, 16, 24)
+    if size is None:
+        logits = logits.round()  # many ties: the first wins
+    answer = most_likely(logits, size=size)
+    resized = logits if size is None else interpolate(logits[None], size=size, mode="bilinear")[0]
+    assert torch.equal(answer.labels, resized.argmax(0))
+    torch.testing.assert_close(answer.logits, resized.amax(0))
+    logits[[0, 7], 3, 4] = torch.nan
+    assert most_likely(logits, size=size).logits.isnan().any()
+
+
+def test_samples_that_were_scored_twice_are_an_error() -> None:
+    metric = SegmentationMetric(num_classes=CLASSES, protocol="paper")
+    batch = semseg_batch(size=(8, 8), content=(8, 8), original=(8, 8))
+    metric.process(batch, list(torch.randn(3, CLASSES, 8, 8)))
+    with pytest.raises(ValueError, match="3 samples were scored of a data set of 2: its sampler repeats some"):
+        metric.evaluate(2)
+    metric.process(batch, list(torch.randn(3, CLASSES, 8, 8)))
+    assert metric.evaluate(3).keys() == {"miou", "macc", "aacc"}
 
 
 @pytest.mark.parametrize("protocol", ["paper", "standard"])

@@ -225,6 +225,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, rooms_root: Path) -> Path:
     run = Run(
         suite="labeller",
         task=DEPTH,
+        dataset="rooms",
         inputs=("rgb",),
         checkpoint="scratch",
         seed=0,
@@ -233,8 +234,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, rooms_root: Path) -> Path:
         profile="cpu",
     )
     data = Data(name="rooms", root=rooms_root, fingerprint="0", num_train=240, num_test=80)
-    (planned,) = make_plan([run], data=data)
-    run_dir = prepare(planned, data=data, suite_dir=tmp_path_factory.mktemp("runs"))
+    (planned,) = make_plan([run], data={run.dataset_name: data})
+    run_dir = prepare(planned, suite_dir=tmp_path_factory.mktemp("runs"))
     attempt = Attempt(run_dir=run_dir, number=1)
     attempt.start()
     execute(attempt, stop=StopRequest())

@@ -1,5 +1,6 @@
 """One start of a run: its folder, its lease on the run, and the file that says how it ended. Free of torch."""
 
+import json
 import os
 import socket
 import time
@@ -51,6 +52,23 @@ class Attempt:
         ending = {"kind": kind, "message": message, "exit_code": code, "time": time.time()}
         write_json(self.folder / "exit.json", ending)
         return code
+
+    def has_ended(self) -> bool:
+        """Say whether exit.json is there."""
+        return (self.folder / "exit.json").exists()
+
+    def end_rank(self, *, kind: Kind, message: str) -> int:
+        """Write down how a rank other than 0 ended; it counts if rank 0 cannot say how the attempt did."""
+        write_json(self.folder / "exit-of-a-rank.json", {"kind": kind, "message": message})
+        return exit_code(kind)
+
+    def end_as_rank_did(self, *, otherwise: str) -> int:
+        """Write exit.json from what a rank wrote down, or with the words given."""
+        try:
+            said = json.loads((self.folder / "exit-of-a-rank.json").read_text("utf-8"))
+        except FileNotFoundError:
+            said = {"kind": "error", "message": otherwise}
+        return self.end(kind=said["kind"], message=said["message"])
 
 
 def lease_holder(run_dir: Path) -> int:

@@ -4,11 +4,21 @@ import errno
 from typing import Literal, get_args
 
 Kind = Literal[
-    "finished", "preempted", "nan", "data", "gpu_oom", "host_oom", "disk_full", "config", "superseded", "error"
+    "finished",
+    "preempted",
+    "paused",
+    "nan",
+    "data",
+    "gpu_oom",
+    "host_oom",
+    "disk_full",
+    "config",
+    "superseded",
+    "error",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-EXIT_CODES: dict[Kind, int] = {"finished": 0, "preempted": 75, "config": 2, "data": 3}
+EXIT_CODES: dict[Kind, int] = {"finished": 0, "paused": 0, "preempted": 75, "config": 2, "data": 3}
 
 
 class DivergedError(RuntimeError):
@@ -17,6 +27,13 @@ class DivergedError(RuntimeError):
 
 class PreemptedError(RuntimeError):
     """The job was asked to stop and has saved its state."""
+
+
+class PausedError(RuntimeError):
+    """The training has come as far as its search lets it and has saved its state."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"waits at step {step} for the search's word")
 
 
 class SupersededError(RuntimeError):
@@ -40,6 +57,7 @@ def _kind_of_one(error: BaseException) -> Kind:
     by_type: tuple[tuple[type[BaseException], Kind], ...] = (
         (DivergedError, "nan"),
         (PreemptedError, "preempted"),
+        (PausedError, "paused"),
         (SupersededError, "superseded"),
         (SettingsError, "config"),
         (MemoryError, "host_oom"),

@@ -2,13 +2,16 @@
 
 import math
 import time
+from collections.abc import Collection
 from typing import Any
 
 import torch
+from mmengine.dist import all_reduce, get_comm_device, get_world_size
 from mmengine.hooks import Hook
 
-from multimae.engine.evaluate import Evaluations
+from multimae.engine.evaluate import Evaluations, unwrapped
 from multimae.engine.failures import DivergedError
+from multimae.engine.selection import BestWeights
 from multimae.engine.signals import StopRequest
 from multimae.engine.spool import Spool
 
@@ -24,30 +27,54 @@ class StopHook(Hook):  # type: ignore[misc]
         self.request = request
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        if self.request.received:
+        if self._anybody_was_asked():
             runner.train_loop.stop_training = True
+
+    def _anybody_was_asked(self) -> bool:
+        """Ask all ranks, which a signal reaches between different steps."""
+        if get_world_size() == 1:
+            return self.request.received is not None
+        asked = torch.tensor(float(self.request.received is not None), device=get_comm_device(None))
+        all_reduce(asked, op="max")
+        if asked and self.request.received is None:
+            self.request.received = "another rank"
+        return bool(asked)
 
 
 class ValidationHook(Hook):  # type: ignore[misc]
-    """Score the model on held-out training images every `interval` iterations: curves to judge a training by.
+    """Score the model every `interval` iterations and at `rungs`, on held-out images: curves to judge a training by.
 
-    What is reported comes from the test split, at the end, whatever these curves say.
+    What is reported comes from the test split, at the end, whatever these curves say; of which weights, `best` decides,
+    if it is there.
     """
 
     priority = "BELOW_NORMAL"
 
-    def __init__(self, *, evaluations: Evaluations, item: Any, interval: int, spool: Spool) -> None:
+    def __init__(
+        self,
+        *,
+        evaluations: Evaluations,
+        item: Any,
+        interval: int,
+        spool: Spool,
+        rungs: Collection[int] = (),
+        best: BestWeights | None = None,
+    ) -> None:
         self.evaluations = evaluations
         self.item = item
         self.interval = interval
         self.spool = spool
+        self.rungs = frozenset(rungs)
+        self.best = best
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         step = batch_idx + 1
-        if step % self.interval and step != runner.train_loop.max_iters:
+        if step % self.interval and step not in self.rungs and step != runner.train_loop.max_iters:
             return
         metrics = self.evaluations.run(runner.model, self.item).metrics
-        self.spool.metrics(step=step, values={f"val/{name}": value for name, value in metrics.items()})
+        self.spool.metrics(step=step, values={f"{self.item.split}/{name}": value for name, value in metrics.items()})
+        if self.best is not None:
+            self.best.offer(metrics[self.best.metric.name], step=step, model=unwrapped(runner.model))
 
 
 class SpoolHook(Hook):  # type: ignore[misc]

@@ -8,20 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.dist import is_main_process
+from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
 from multimae.checkpoints import load_backbone
 from multimae.engine.attempt import Attempt
-from multimae.engine.evaluate import Evaluations
+from multimae.engine.distributed import Launcher, join_ranks, share_among_ranks, wrap
+from multimae.engine.evaluate import Evaluations, unwrapped
 from multimae.engine.failures import SettingsError
 from multimae.engine.hooks import SpoolHook, StopHook, ValidationHook
 from multimae.engine.neighbours import remember_training_data
 from multimae.engine.results import write_result
 from multimae.engine.resume import CheckpointHook, load_checkpoint
+from multimae.engine.rungs import RungHook
+from multimae.engine.selection import BestWeights, selection_of
 from multimae.engine.signals import StopRequest
 from multimae.engine.spool import Spool
 
@@ -35,6 +37,10 @@ class JobRunner(Runner):  # type: ignore[misc]
     def dump_config(self) -> None:
         """Leave config.py alone: it is what is executed."""
 
+    def wrap_model(self, model_wrapper_cfg: Any, model: nn.Module) -> nn.Module:
+        """Let the ranks train one model; mmengine's own way wants a GPU for each."""
+        return wrap(model) if self.distributed else super().wrap_model(model_wrapper_cfg, model)
+
 
 def execute(attempt: Attempt, *, stop: StopRequest) -> None:
     """Train or go on training, evaluate under every protocol, write the result."""
@@ -42,26 +48,36 @@ def execute(attempt: Attempt, *, stop: StopRequest) -> None:
     run_dir = attempt.run_dir
     run = json.loads((run_dir / "run.json").read_text())
     config = Config.fromfile(run_dir / "config.py")
+    launcher = join_ranks()
+    share_among_ranks(config, world_size=get_world_size())
 
     spool = Spool(attempt.spool_path if is_main_process() else None)
-    checkpoints = CheckpointHook(attempt=attempt, spool=spool, interval=config.job.checkpoint_interval)
+    selection = selection_of(config.job)
+    best = None if selection == "last" else BestWeights(metric=run["primary"]["metric"])
+    checkpoints = CheckpointHook(attempt=attempt, spool=spool, interval=config.job.checkpoint_interval, best=best)
     saved = load_checkpoint(checkpoints.folder)
     resumed_from = saved["step"] if saved else 0
     max_steps = config.train_cfg.max_iters
     spool.write("start", attempt=attempt.number, resumed_from_step=resumed_from, max_steps=max_steps)
     spool.write("params", values=run["settings"])
 
-    evaluations = Evaluations(kind=config.job.kind, stop=stop)
-    hooks = [checkpoints, StopHook(request=stop), *_hooks(config, spool=spool, evaluations=evaluations)]
-    runner = _runner(config, attempt=attempt, hooks=hooks)
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    evaluations = Evaluations(kind=config.job.kind, stop=stop, target=config.job.get("target", ""))
+    rungs = RungHook(run_dir=run_dir, rungs=config.job.get("rungs", ()))
+    hooks = [checkpoints, StopHook(request=stop), rungs]
+    hooks += _hooks(config, spool=spool, evaluations=evaluations, best=best)
+    runner = _runner(config, attempt=attempt, hooks=hooks, launcher=launcher)
+    model = unwrapped(runner.model)
     if config.job.init_from and not saved:
         _start_from(run_dir / config.job.init_from, model=model, new_modalities=config.job.new_modalities)
     if config.job.fit == "neighbours":
         remember_training_data(model, config.train_dataloader, spool=spool, stop=stop)
     else:
+        rungs.before_training(step=resumed_from)
         runner.train()
         stop.check()
+        rungs.after_training()
+    if best is not None:
+        best.load_into(model)
 
     scores = [evaluations.run(runner.model, item) for item in config.job.evaluations]
     for item in scores:
@@ -78,6 +94,8 @@ def execute(attempt: Attempt, *, stop: StopRequest) -> None:
             num_params=sum(parameter.numel() for parameter in model.parameters()),
             steps=max_steps,
             started=started,
+            selection=selection,
+            best=best,
         )
         (checkpoints.folder / "previous.pth").unlink(missing_ok=True)
     spool.write("end", kind_of_end="finished")
@@ -92,7 +110,7 @@ def _start_from(checkpoint: Path, *, model: nn.Module, new_modalities: Sequence[
         raise SettingsError(str(error)) from error
 
 
-def _runner(config: Config, *, attempt: Attempt, hooks: list[Hook]) -> JobRunner:
+def _runner(config: Config, *, attempt: Attempt, hooks: list[Hook], launcher: Launcher) -> JobRunner:
     unused = ("runtime_info", "timer", "sampler_seed", "logger", "checkpoint")
     return JobRunner(
         model=config.model,
@@ -106,6 +124,7 @@ def _runner(config: Config, *, attempt: Attempt, hooks: list[Hook]) -> JobRunner
         randomness=config.randomness,
         default_scope=config.default_scope,
         log_level="ERROR",
+        launcher=launcher,
         cfg=config,
     )
 
@@ -124,12 +143,17 @@ def _pictures(model: nn.Module, job: Any, *, artifacts: Path, spool: Spool) -> l
     return predictions
 
 
-def _hooks(config: Config, *, spool: Spool, evaluations: Evaluations) -> list[Hook]:
+def _hooks(config: Config, *, spool: Spool, evaluations: Evaluations, best: BestWeights | None) -> list[Hook]:
     job = config.job
     record = SpoolHook(spool=spool, interval=job.log_interval, batch_size=config.train_dataloader.batch_size)
     if job.validation is None:
         return [record]
     validation = ValidationHook(
-        evaluations=evaluations, item=job.validation, interval=job.validation_interval, spool=spool
+        evaluations=evaluations,
+        item=job.validation,
+        interval=job.validation_interval,
+        spool=spool,
+        rungs=job.get("rungs", ()),
+        best=best,
     )
     return [record, validation]

@@ -16,6 +16,7 @@ from torch.nn import functional as F  # noqa: N812
 from multimae.data.folder import MultiModalFolder
 from multimae.data.maps import Sample
 from multimae.data.spec import DatasetSpec
+from multimae.engine.evaluate import predict
 from multimae.engine.reconstruction import MASK_SEED
 from multimae.engine.spool import Spool
 from multimae.layers import Grid
@@ -43,7 +44,7 @@ def save_predictions(model: nn.Module, job: Any, *, folder: Path, spool: Spool) 
     for index in range(len(dataset)):
         sample = dataset.read(index)
         with torch.no_grad():
-            pictures = _pictures(model, sample, default_collate([dataset[index]]), kind=job.kind)
+            pictures = _pictures(model, sample, default_collate([dataset[index]]), job=job)
         paths = {}
         for what, picture in pictures.items():
             path = folder / sample.name / f"{what}.png"
@@ -55,27 +56,59 @@ def save_predictions(model: nn.Module, job: Any, *, folder: Path, spool: Spool) 
     return saved
 
 
-def _pictures(model: nn.Module, sample: Sample, batch: dict[str, Any], *, kind: str) -> dict[str, Picture]:
+def _pictures(model: nn.Module, sample: Sample, batch: dict[str, Any], *, job: Any) -> dict[str, Picture]:
     if isinstance(model, MultiMAEPretraining):
         return _reconstructions(model, batch, spec=sample.spec)
     pictures = {"rgb": _rgb(sample.maps["rgb"].float() / 255)}
-    height, width = sample.height_width
     rows, columns = batch["meta"]["content_hw"][0].tolist()
-    # Only the content of a padded prediction, at the size of the image.
-    prediction = model.val_step(batch)[0].cpu()[None, :, :rows, :columns]  # type: ignore[operator]
-    prediction = F.interpolate(prediction, size=(height, width), mode="bilinear", align_corners=False)[0]
+    # Only the content of a padded prediction.
+    prediction = predict(model, batch, item=job.evaluations[0], target=job.get("target", ""))[0]
+    prediction = prediction.cpu()[:, :rows, :columns]
+    if job.kind == "regression":
+        return pictures | _domains(prediction, targets=batch["targets"], name=job.target)
+    return pictures | _maps(_enlarged(prediction, size=sample.height_width), sample, kind=job.kind)
+
+
+def _maps(prediction: Tensor, sample: Sample, *, kind: str) -> dict[str, Picture]:
+    """Draw predicted classes or depth beside the true ones, and the depth where classes may have been read off it."""
     if kind == "semseg":
         truth = sample.maps["semseg"][0].long() - 1
-        pictures["target"] = _labels(truth, spec=sample.spec)
-        pictures["prediction"] = _labels(prediction.argmax(dim=0), spec=sample.spec)
+        pictures = {
+            "target": _labels(truth, spec=sample.spec),
+            "prediction": _labels(prediction.argmax(dim=0), spec=sample.spec),
+        }
         if "depth" in sample.maps:
             pictures["depth"] = _depth(sample.maps["depth"][0].float(), scale_of=sample.maps["depth"][0].float())
         return pictures
     truth = sample.maps["depth"][0].float()
     millimetres = prediction[0] * sample.spec.depth_std_mm + sample.spec.depth_mean_mm
-    pictures["target"] = _depth(truth, scale_of=truth)
-    pictures["prediction"] = _depth(millimetres, scale_of=truth)
-    return pictures
+    return {"target": _depth(truth, scale_of=truth), "prediction": _depth(millimetres, scale_of=truth)}
+
+
+def _domains(prediction: Tensor, *, targets: Mapping[str, Tensor], name: str) -> dict[str, Picture]:
+    """Draw a predicted domain beside the true one, which is black where it is not valid."""
+    truth, valid = targets["target"][0], targets["mask_valid"][0]
+    guess = _enlarged(prediction, size=tuple(truth.shape[-2:]))
+    range_ = _value_range(truth[valid.expand_as(truth)])
+    target, predicted = (_domain(values, name=name, range_=range_) for values in (truth, guess))
+    return {"target": np.where(valid[0].numpy()[..., None], target, np.uint8(0)), "prediction": predicted}
+
+
+def _domain(values: Float[Tensor, "channels height width"], *, name: str, range_: tuple[float, float]) -> Picture:
+    """Draw normals as they look, one channel as colours over a range, and two as red and green over it."""
+    if modality(name).kind == "normals":
+        return _rgb(values)
+    shares = share_of_range(values, near_far=range_)
+    return _coloured(shares[0]) if len(shares) == 1 else _rgb(F.pad(shares, (0, 0, 0, 0, 0, 3 - len(shares))))
+
+
+def _value_range(values: Float[Tensor, " values"]) -> tuple[float, float]:
+    # Of edges and keypoints nearly all pixels are nearly 0: the few that are not must not be cut.
+    return (float(values.min()), float(values.max())) if values.numel() else (0.0, 1.0)
+
+
+def _enlarged(maps: Float[Tensor, "channels _ _"], *, size: tuple[int, ...]) -> Float[Tensor, "channels height width"]:
+    return F.interpolate(maps[None], size=size, mode="bilinear", align_corners=False)[0]
 
 
 def _reconstructions(model: MultiMAEPretraining, batch: dict[str, Any], *, spec: DatasetSpec) -> dict[str, Picture]:
@@ -143,8 +176,11 @@ def _labels(labels: Tensor, *, spec: DatasetSpec) -> Picture:
 
 def _depth(values: Tensor, *, scale_of: Tensor) -> Picture:
     """Colour depth from near (dark) to far over the range of `scale_of`, so that prediction and truth compare."""
-    share = share_of_range(values, near_far=depth_range(scale_of))
-    picture: Picture = matplotlib.colormaps[COLOUR_MAP](share.numpy(), bytes=True)[..., :3]
+    return _coloured(share_of_range(values, near_far=depth_range(scale_of)))
+
+
+def _coloured(shares: Float[Tensor, "height width"]) -> Picture:
+    picture: Picture = matplotlib.colormaps[COLOUR_MAP](shares.numpy(), bytes=True)[..., :3]
     return picture
 
 
@@ -153,10 +189,10 @@ def depth_range(depth: Tensor) -> tuple[float, float]:
     return float(depth.quantile(0.02)), float(depth.quantile(0.98))
 
 
-def share_of_range(depth: Float[Tensor, "*size"], *, near_far: tuple[float, float]) -> Float[Tensor, "*size"]:
+def share_of_range(values: Float[Tensor, "*size"], *, near_far: tuple[float, float]) -> Float[Tensor, "*size"]:
     """Return how far towards the far end each value lies, 0 to 1."""
     near, far = near_far
-    return ((depth - near) / max(far - near, 1e-6)).clamp(0, 1)
+    return ((values - near) / max(far - near, 1e-6)).clamp(0, 1)
 
 
 def _resampling(what: str, *, kind: str) -> Image.Resampling:

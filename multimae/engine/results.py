@@ -10,6 +10,7 @@ from typing import Any
 
 from multimae.engine.evaluate import Evaluation
 from multimae.engine.files import write_json
+from multimae.engine.selection import BestWeights, Selection
 
 PACKAGES = ("torch", "torchvision", "timm", "onedl-mmengine", "numpy", "pillow")
 COPIED = ("key", "suite", "task", "checkpoint", "inputs", "seed", "size", "profile", "primary")
@@ -24,16 +25,22 @@ def write_result(
     num_params: int,
     steps: int,
     started: float,
+    selection: Selection = "last",
+    best: BestWeights | None = None,
 ) -> None:
-    """Write result.json; `seconds` add up the attempts that the spools record, waiting time left out."""
+    """Write result.json; `seconds` add up the attempts that the spools record, waiting time left out.
+
+    `best` are the weights that `selection` chose.
+    """
     result = {
         "schema": 1,
         **{name: run[name] for name in COPIED},
         "dataset": run["dataset"]["name"],
         "digest8": run["key"].rsplit("-", 1)[-1],
-        "rows": [row for item in evaluations for row in _rows(item, item.metrics)],
+        "rows": [row | {"selection": selection} for item in evaluations for row in _rows(item, item.metrics)],
         "baselines": [row for item in evaluations for row in _rows(item, item.baseline)],
         "predictions": list(predictions),
+        "selected": _selected(selection, best=best, steps=steps),
         "num_params": num_params,
         "steps": steps,
         "seconds": round(_seconds(run_dir), 1),
@@ -41,7 +48,7 @@ def write_result(
         "started": started,
         "finished": time.time(),
         "environment": {package: metadata.version(package) for package in PACKAGES},
-        "notes": [],
+        "notes": [*(item.note for item in evaluations if item.note), *_notes(selection, best=best)],
     }
     write_json(run_dir / "result.json", result)
 
@@ -58,6 +65,23 @@ def _rows(evaluation: Evaluation, metrics: Mapping[str, float]) -> list[dict[str
         }
         for name, value in metrics.items()
     ]
+
+
+def _selected(selection: Selection, *, best: BestWeights | None, steps: int) -> dict[str, Any]:
+    """Say which weights were scored: after how many steps, and by which value they were chosen."""
+    if best is None or not best.step:
+        return {"selection": selection, "step": steps}
+    return {"selection": selection, "step": best.step, "metric": best.metric.name, "value": best.value}
+
+
+def _notes(selection: Selection, *, best: BestWeights | None) -> list[str]:
+    if best is None:
+        return []
+    if not best.step:
+        return [f"no weights could be selected, {best.metric.label} was never a number: the last ones are reported"]
+    if selection == "test":
+        return [f"selected on the test set: the weights after step {best.step} have the best {best.metric.label} there"]
+    return []
 
 
 def _seconds(run_dir: Path) -> float:

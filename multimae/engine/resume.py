@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import is_main_process
+from mmengine.dist import get_rank, is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
 from multimae.engine.attempt import Attempt
+from multimae.engine.distributed import of_all_ranks
 from multimae.engine.files import write_atomically
+from multimae.engine.selection import BestWeights
 from multimae.engine.spool import Spool
 
 LAST = "last.pth"
@@ -73,14 +75,15 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
 
 
 class CheckpointHook(Hook):  # type: ignore[misc]  # mmengine is untyped
-    """Resume before training, save every `interval` iterations and after the last."""
+    """Resume before training, save every `interval` iterations and after the last; `best`, if it is there, as well."""
 
     priority = "VERY_LOW"
 
-    def __init__(self, *, attempt: Attempt, spool: Spool, interval: int) -> None:
+    def __init__(self, *, attempt: Attempt, spool: Spool, interval: int, best: BestWeights | None = None) -> None:
         self.attempt = attempt
         self.spool = spool
         self.interval = interval
+        self.best = best
         self.folder = attempt.run_dir / "checkpoints"
 
     def before_train(self, runner: Any) -> None:
@@ -89,6 +92,8 @@ class CheckpointHook(Hook):  # type: ignore[misc]  # mmengine is untyped
         if state is None:
             return
         _unwrapped(runner.model).load_state_dict(state["model"])
+        if self.best is not None:
+            self.best.load_state_dict(state["best"])
         runner.optim_wrapper.load_state_dict(state["optimizer"])
         for scheduler, saved in zip(runner.param_schedulers, state["param_schedulers"], strict=True):
             scheduler.load_state_dict(saved)
@@ -100,7 +105,8 @@ class CheckpointHook(Hook):  # type: ignore[misc]  # mmengine is untyped
         loop.dataloader_iterator.skip_iter(state["step"])
         loop.dataloader_iterator._ensure_iterator()
         runner.optim_wrapper.initialize_count_status(runner.model, state["step"], runner.train_loop.max_iters)
-        set_random_state(state["random"])
+        # With another number of ranks than before, the training goes on, but not as it would have.
+        set_random_state(state["random"][get_rank() % len(state["random"])])
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         step = batch_idx + 1
@@ -112,6 +118,7 @@ class CheckpointHook(Hook):  # type: ignore[misc]  # mmengine is untyped
 
     def save(self, runner: Any, *, step: int) -> None:
         """Save the state after `step` iterations, unless a newer attempt owns the run."""
+        random_states = of_all_ranks(random_state())
         if not is_main_process():
             return
         self.attempt.require_lease()
@@ -120,10 +127,13 @@ class CheckpointHook(Hook):  # type: ignore[misc]  # mmengine is untyped
             "model": _unwrapped(runner.model).state_dict(),
             "optimizer": runner.optim_wrapper.state_dict(),
             "param_schedulers": [_plain(scheduler.state_dict()) for scheduler in runner.param_schedulers],
-            "random": random_state(),
+            "random": random_states,
+            **({} if self.best is None else {"best": self.best.state_dict()}),
         }
         self.spool.sync()
         save_checkpoint(self.folder, state)
+        if self.best is not None:
+            self.best.save(self.folder)
 
 
 def _plain(state: dict[str, Any]) -> dict[str, Any]:

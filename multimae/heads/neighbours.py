@@ -46,7 +46,7 @@ class NeighbourHead(BaseModule):  # type: ignore[misc]  # mmengine is untyped
         dim: int,
         num_main: int,
         num_outputs: int,
-        target: Literal["label", "semseg", "depth"],
+        target: Literal["label", "semseg", "depth", "target"],
         num_neighbours: int = 20,
         temperature: float = 0.07,
         max_features: int = 50_000,
@@ -102,7 +102,7 @@ class NeighbourHead(BaseModule):  # type: ignore[misc]  # mmengine is untyped
         patch_size = targets[self.target].shape[-1] // encoded.grid.width
         if self.target == "semseg":
             return _shares_of_classes(targets["semseg"], patch_size=patch_size, num_classes=self.num_outputs)
-        return _mean_depth(targets["depth"], valid=targets["mask_valid"], patch_size=patch_size)
+        return _means(targets[self.target], valid=targets["mask_valid"], patch_size=patch_size)
 
 
 def _shares_of_classes(labels: Int[Tensor, "batch height width"], *, patch_size: int, num_classes: int) -> Answers:
@@ -114,10 +114,11 @@ def _shares_of_classes(labels: Int[Tensor, "batch height width"], *, patch_size:
     return Answers(values=counts / total.clamp(min=1), known=total[:, 0] > 0)
 
 
-def _mean_depth(
-    depth: Float[Tensor, "batch 1 height width"], *, valid: Bool[Tensor, "batch 1 height width"], patch_size: int
+def _means(
+    maps: Float[Tensor, "batch channels height width"], *, valid: Bool[Tensor, "batch 1 height width"], patch_size: int
 ) -> Answers:
     weights = unfold_patches(valid.float(), patch_size=patch_size).flatten(0, 1)
-    values = unfold_patches(depth, patch_size=patch_size).flatten(0, 1)
+    # [patches, channels * pixels] -> [patches, channels, pixels]
+    values = unfold_patches(maps, patch_size=patch_size).view(-1, maps.shape[1], patch_size**2)
     total = weights.sum(dim=1, keepdim=True)
-    return Answers(values=(values * weights).sum(dim=1, keepdim=True) / total.clamp(min=1), known=total[:, 0] > 0)
+    return Answers(values=(values * weights[:, None]).sum(dim=2) / total.clamp(min=1), known=total[:, 0] > 0)

@@ -58,9 +58,9 @@ _UNITS = {
 
 
 def _check_suits(config: Config, *, modality: str, run_dir: Path) -> None:
-    kind, inputs = config.job.kind, list(config.model.backbone.modalities)
-    if kind != modality:
-        raise SettingsError(f"the run {run_dir} was trained for {kind}, wanted one for {modality}")
+    predicts, inputs = config.job.get("target") or config.job.kind, list(config.model.backbone.modalities)
+    if predicts != modality:
+        raise SettingsError(f"the run {run_dir} was trained for {predicts}, wanted one for {modality}")
     if inputs != ["rgb"]:
         raise SettingsError(f"the run {run_dir} reads {inputs}, but only images are at hand: wanted one that reads rgb")
 
@@ -70,7 +70,8 @@ def _network(config: Config, *, run_dir: Path, device: torch.device) -> Callable
     if state is None:
         raise DataError(f"{run_dir / 'checkpoints'} holds no checkpoint that can be read; train the run again")
     model: Any = MODELS.build(config.model)
-    model.load_state_dict(state["model"])
+    # Where a run reports its best weights, the checkpoint holds them, too.
+    model.load_state_dict(state.get("best", {}).get("model") or state["model"])
     model.to(device).eval()
 
     def predict(pixels: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels height width"]:
@@ -95,4 +96,5 @@ def _encode_depth(maps: Float[Tensor, "1 _ _"], *, to: HeightWidth, mean_mm: flo
 
 
 def _encode_normals(maps: Float[Tensor, "3 _ _"], *, to: HeightWidth) -> Array:
-    return encode_normals(resize(maps, to=to))
+    # A regression predicts the stored codes as shares of 255.
+    return encode_normals(2 * resize(maps, to=to) - 1)

@@ -1,0 +1,74 @@
+"""Several processes for one job, a device each: started, signalled and ended together. Free of torch.
+
+The first process of a job stays a small parent: it starts the ranks with the variables that `torchrun` sets, hands
+signals on, and ends all of them when one fails, whose others would wait for it for ever.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from types import FrameType
+
+PASSED_ON = (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT)
+GRACE_S = 30.0
+POLL_S = 0.1
+
+
+def rank_of_this_process() -> int:
+    """Return the rank that started processes have; 0 for the only process of a job."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def is_parent(num_devices: int) -> bool:
+    """Say whether this process is to start the ranks: several are wanted and nobody has started them yet."""
+    return num_devices > 1 and "RANK" not in os.environ
+
+
+class Ranks:
+    """The processes of one job on this machine."""
+
+    def __init__(self, command: Sequence[str], *, num_devices: int) -> None:
+        shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": str(num_devices)}
+        self.processes = [
+            subprocess.Popen(
+                [sys.executable, *command],
+                env={**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            )
+            for rank in range(num_devices)
+        ]
+
+    def wait(self) -> int:
+        """Hand signals on until all have ended; return the first exit code that is not 0, else 0."""
+        for number in PASSED_ON:
+            signal.signal(number, self._hand_on)
+        while any(process.poll() is None for process in self.processes):
+            if any(process.poll() not in (None, 0) for process in self.processes):
+                self._end_rest()
+                break
+            time.sleep(POLL_S)
+        return next((code for process in self.processes if (code := process.wait()) != 0), 0)
+
+    def _hand_on(self, number: int, _frame: FrameType | None) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(number)
+
+    def _end_rest(self) -> None:
+        """Let the others end by themselves, as they do after a stop, then make them."""
+        deadline = time.monotonic() + GRACE_S
+        while time.monotonic() < deadline and any(process.poll() is None for process in self.processes):
+            time.sleep(POLL_S)
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
