@@ -1,12 +1,12 @@
 """What is measured on ImageNet-1K: the paper's pre-trainings, and classification, fine-tuned or by a probe.
 
-The `paper` recipes are the reference's (pretrain 400e and 1600e, ft_in1k_100e) and MAE's linear probe; the `cpu` ones
-the same trainings cut to what two CPU cores finish in minutes on a few hundred images.
+The `paper` recipes are the reference's (pretrain 400e and 1600e, ft_in1k_100e) and MAE's linear probe.
 """
 
 from dataclasses import replace
 from types import MappingProxyType
 
+from benchmarks import short
 from benchmarks.task import ClassificationRecipe, PretrainingRecipe, Primary, Task
 
 PRETRAINING = Task(
@@ -16,18 +16,7 @@ PRETRAINING = Task(
     primary=Primary(metric="loss_depth", protocol="masked"),
     recipes=MappingProxyType(
         {
-            "cpu": PretrainingRecipe(
-                epochs=40,
-                warmup_epochs=4,
-                batch_size=16,
-                lr=1e-3,
-                beta2=0.95,
-                input_size=96,
-                num_visible_tokens=18,
-                val_ratio=0.1,
-                store_size=120,
-                cache="memory",
-            ),
+            "cpu": short.PRETRAINING,
             "paper": PretrainingRecipe(
                 epochs=1600,
                 warmup_epochs=40,
@@ -54,18 +43,6 @@ PRETRAINING_400 = replace(
     ),
 )
 
-_SHORT = ClassificationRecipe(
-    epochs=10,
-    warmup_epochs=1,
-    batch_size=16,
-    lr=1e-3,
-    scale_min=0.5,
-    input_size=96,
-    val_ratio=0.1,
-    store_size=120,
-    cache="memory",
-)
-
 CLASSIFICATION = Task(
     name="imagenet-cls",
     kind="classification",
@@ -75,7 +52,7 @@ CLASSIFICATION = Task(
     primary=Primary(metric="top1", protocol="standard"),
     recipes=MappingProxyType(
         {
-            "cpu": _SHORT,
+            "cpu": short.CLASSIFICATION,
             "paper": ClassificationRecipe(
                 epochs=100,
                 warmup_epochs=5,
@@ -91,6 +68,7 @@ CLASSIFICATION = Task(
                 label_smoothing=0.1,
                 rand_augment="rand-m9-mstd0.5-inc1",
                 precision="fp16",
+                num_evaluations=100,
                 num_workers=10,
             ),
         }
@@ -103,7 +81,7 @@ LINEAR = replace(
     name="imagenet-linear",
     recipes=MappingProxyType(
         {
-            "cpu": replace(_SHORT, tuning="linear", lr=1e-2, weight_decay=0.0, layer_decay=1.0),
+            "cpu": replace(short.CLASSIFICATION, tuning="linear", lr=1e-2, weight_decay=0.0, layer_decay=1.0),
             "paper": ClassificationRecipe(
                 tuning="linear",
                 pool="global",
@@ -127,7 +105,7 @@ KNN = replace(
     name="imagenet-knn",
     recipes=MappingProxyType(
         {
-            "cpu": replace(_SHORT, tuning="knn"),
+            "cpu": replace(short.CLASSIFICATION, tuning="knn"),
             "paper": ClassificationRecipe(tuning="knn", pool="global", batch_size=256, num_workers=10),
         }
     ),

@@ -1,11 +1,11 @@
 """What is measured on NYUv2 (Silberman et al., ECCV 2012): pre-training losses, 40-class segmentation, depth.
 
-The `paper` recipes are the reference's configurations (ft_nyu_200e, ft_nyu_2000e); the `cpu` ones are the same
-trainings cut to what two CPU cores finish in minutes, their learning rates the best of five tried on the rooms.
+The `paper` recipes are the reference's configurations (ft_nyu_200e, ft_nyu_2000e).
 """
 
 from types import MappingProxyType
 
+from benchmarks import short
 from benchmarks.task import PretrainingRecipe, Primary, Task, TransferRecipe
 
 PRETRAINING = Task(
@@ -15,19 +15,7 @@ PRETRAINING = Task(
     primary=Primary(metric="loss_depth", protocol="masked"),
     recipes=MappingProxyType(
         {
-            "cpu": PretrainingRecipe(
-                epochs=40,
-                warmup_epochs=4,
-                batch_size=16,
-                base_lr=0.0,
-                lr=1e-3,
-                beta2=0.95,
-                input_size=96,
-                num_visible_tokens=18,
-                val_ratio=0.1,
-                store_size=120,
-                cache="memory",
-            ),
+            "cpu": short.PRETRAINING,
             # The reference pre-trains on ImageNet-1K with 2048 samples a step; NYUv2 has 795, hence the smaller batch
             # under the same learning rate per 256 samples.
             "paper": PretrainingRecipe(
@@ -53,19 +41,7 @@ SEMSEG = Task(
     primary=Primary(metric="miou", protocol="standard"),
     recipes=MappingProxyType(
         {
-            "cpu": TransferRecipe(
-                epochs=5,
-                warmup_epochs=1,
-                batch_size=8,
-                lr=2e-3,
-                input_size=96,
-                scale_min=0.8,
-                scale_max=1.6,
-                color_jitter_prob=0.0,
-                val_ratio=0.1,
-                store_size=120,
-                cache="memory",
-            ),
+            "cpu": short.SEMSEG,
             "paper": TransferRecipe(
                 epochs=200,
                 warmup_epochs=1,
@@ -75,7 +51,8 @@ SEMSEG = Task(
                 decayed_embeddings="parity",
                 input_size=640,
                 precision="fp16",
-                num_workers=8,
+                num_evaluations=10,
+                num_workers=16,
             ),
         }
     ),
@@ -91,29 +68,19 @@ DEPTH = Task(
     primary=Primary(metric="delta1", protocol="standard"),
     recipes=MappingProxyType(
         {
-            "cpu": TransferRecipe(
-                epochs=5,
-                warmup_epochs=1,
-                batch_size=8,
-                lr=1e-3,
-                weight_decay=1e-4,
-                drop_path_rate=0.0,
-                color_jitter_prob=0.0,
-                input_size=96,
-                val_ratio=0.1,
-                store_size=120,
-                cache="memory",
-            ),
+            "cpu": short.DEPTH,
             "paper": TransferRecipe(
                 epochs=2000,
                 warmup_epochs=100,
                 batch_size=128,
+                micro_batch_size=64,
                 lr=1e-4,
                 weight_decay=1e-4,
                 drop_path_rate=0.0,
                 decayed_embeddings="parity",
                 input_size=256,
-                num_workers=8,
+                num_evaluations=8,
+                num_workers=16,
             ),
         }
     ),

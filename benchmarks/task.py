@@ -7,19 +7,21 @@ from typing import Any, Literal
 
 Profile = Literal["cpu", "paper"]
 Protocol = Literal["standard", "paper", "masked"]
-Kind = Literal["pretraining", "semseg", "depth", "classification"]
+Kind = Literal["pretraining", "semseg", "depth", "classification", "regression"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """The tunable numbers of a training.
 
-    `batch_size` counts samples per optimizer step over all devices and accumulation; `micro_batch_size` is what one
-    device holds at a time (0: the whole batch). `lr` is absolute; `base_lr` is per 256 samples and wins when not 0.
+    `batch_size` counts samples per optimizer step over all devices and accumulation; `micro_batch_size` is what the
+    devices of a run hold at a time together (0: the whole batch). `lr` is absolute; `base_lr` is per 256 samples and
+    wins when not 0.
     `clip_grad` 0 means none; `beta1` is the momentum of LARS. `store_size` is the shorter side images are stored at
     when read (0: as they are). `val_ratio` is the share of the training split held out for the validation curves, never
     trained on; `train_ratio` the share of the rest that is trained on, chosen by `subset_seed`, of each class alike:
-    few-shot learning. `pseudo`: modalities read from `pseudo_<modality>`, where `multimae data pseudo-label` writes.
+    few-shot learning. `num_train_images` and `num_val_images` cut a split that is larger.
+    `pseudo`: modalities read from `pseudo_<modality>`, where `multimae data pseudo-label` writes.
     """
 
     epochs: int = 100
@@ -41,6 +43,8 @@ class Recipe:
     val_ratio: float = 0.0
     train_ratio: float = 1.0
     subset_seed: int = 0
+    num_train_images: int = 0
+    num_val_images: int = 0
     num_evaluations: int = 4
     store_size: int = 0
     cache: Literal["none", "memory"] = "none"
@@ -79,6 +83,11 @@ class TransferRecipe(Recipe):
     features answer. `new_modalities`: inputs that the checkpoint may lack; their adapters start fresh.
     `decayed_embeddings`: weight decay of class embeddings; "parity" decays them, as the reference does against its
     intent (its names never match).
+    `selection`: the weights that are reported, the last ones or those best on the held-out validation; "test" selects
+    on the very images that are reported, as the reference does, and says so in every result.
+    `inference` and `flip` are for the standard protocol: the whole image at once or a sliding window, and whether the
+    mirrored image's prediction is averaged in. `paper_num_images` 100 scores as few test images as the reference's
+    depth script does by default; 0 scores all.
     """
 
     tuning: Literal["full", "partial", "frozen", "linear", "knn"] = "full"
@@ -91,6 +100,10 @@ class TransferRecipe(Recipe):
     scale_min: float = 0.1
     scale_max: float = 2.0
     color_jitter_prob: float = 0.5
+    selection: Literal["last", "validation", "test"] = "last"
+    inference: Literal["whole", "slide"] = "whole"
+    flip: Literal["none", "average"] = "none"
+    paper_num_images: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,18 +135,32 @@ class Primary:
 class Task:
     """One thing to measure.
 
-    `head` names a module of `multimae.heads`, and the head it registers; what a head needs beyond the numbers of a
-    size is in `head_settings`. `protocols` are the scorings reported.
+    `target`: the modality that a regression predicts; other kinds say it by themselves. `head` names a module of
+    `multimae.heads`, and the head it registers; what a head needs beyond the numbers of a size is in `head_settings`.
+    `protocols` are the scorings reported.
     """
 
     name: str
     kind: Kind
+    target: str = ""
     head: str = ""
     head_settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     loss: str = ""
     protocols: tuple[Protocol, ...]
     primary: Primary
     recipes: Mapping[Profile, Recipe]
+
+    def __post_init__(self) -> None:
+        if (self.kind == "regression") != bool(self.target):
+            raise ValueError(
+                f"task {self.name!r} is of kind {self.kind!r} with target {self.target!r}; a regression names the "
+                "modality it predicts, other kinds name none"
+            )
+
+    @property
+    def predicts(self) -> str:
+        """The modality whose files are the target; empty for pre-trainings and for classes of samples."""
+        return self.kind if self.kind in ("semseg", "depth") else self.target
 
     def variant(self, name: str, **changes: Any) -> "Task":
         """Return the task under another name with the recipes of all profiles changed."""

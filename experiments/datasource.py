@@ -1,35 +1,46 @@
 """Which data a sweep runs on: the user's, or the embedded rooms when none is named."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.task import PretrainingRecipe
-from experiments.errors import PreconditionError
+from experiments.errors import PreconditionError, UsageError, unknown
 from experiments.plan import Data, modalities_of
-from experiments.suite import Run
+from experiments.suite import Run, Suite
 from multimae.cache import cache_dir
 from multimae.data import rooms
-from multimae.data.layout import Missing, class_names, find_root, fingerprint, list_samples
-from multimae.data.sample import DataError, Samples
-from multimae.data.spec import spec
+from multimae.data.layout import Missing, find_root, own_val
+from multimae.data.sample import DataError
+from multimae.data.source import AnySamples, class_names, fingerprint, list_samples
+from multimae.data.spec import DatasetSpec, known_names, spec
 
-SPLITS = ("train", "test")
+
+def find_all_data(runs: Sequence[Run], *, data_root: Path | None) -> Mapping[str, Data]:
+    """Return the data that runs read, by the name of the data set each asks for."""
+    readers: dict[str, list[Run]] = {}
+    for run in runs:
+        readers.setdefault(run.dataset_name, []).append(run)
+    if data_root is None:
+        return dict.fromkeys(readers, find_data("rooms", data_root=None, runs=runs))
+    return {name: find_data(some[0].dataset, data_root=data_root, runs=some) for name, some in readers.items()}
 
 
-def find_data(dataset: str, *, data_root: Path | None, runs: Sequence[Run]) -> Data:
+def find_data(dataset: str | DatasetSpec, *, data_root: Path | None, runs: Sequence[Run]) -> Data:
     """Return the data of `dataset` under `data_root` that `runs` read; with no data root, the embedded rooms."""
-    name = dataset if data_root else "rooms"
-    described = spec(name)
+    described = spec("rooms") if data_root is None else spec(dataset) if isinstance(dataset, str) else dataset
     try:
         root = find_root(data_root, described) if data_root else rooms.unpack(cache_dir())
+        splits = ("train", "val", "test") if own_val(root) else ("train", "test")
         wanted = [_folders(run) for run in runs]
-        counts = {split: min(len(_samples(root, split, run)) for run in _different(runs)) for split in SPLITS}
+        counts = {split: min(len(_samples(root, split, run)) for run in _different(runs)) for split in splits}
         data = Data(
-            name=name,
+            name=described.name,
+            described=None if data_root is None or isinstance(dataset, str) else dataset,
             root=root.resolve(),
-            fingerprint=fingerprint(root, SPLITS, sorted(set().union(*wanted))),
+            fingerprint=fingerprint(root, splits, sorted(set().union(*wanted))),
             num_train=counts["train"],
             num_test=counts["test"],
+            num_val=counts.get("val", 0),
             num_labels=len(class_names(root)) if any(run.task.kind == "classification" for run in runs) else 0,
         )
     except (DataError, OSError) as error:
@@ -41,6 +52,18 @@ def find_data(dataset: str, *, data_root: Path | None, runs: Sequence[Run]) -> D
             "(train/rgb/<class>/<name>) or list them in train/labels.csv and test/labels.csv (name,label)"
         )
     return data
+
+
+def on_dataset(suite: Suite, *, name: str | None, data_root: Path | None) -> Suite:
+    """Return the suite with all of its parts on the data set named on the command line, if one is."""
+    wanted = (name,) if name else suite.datasets
+    if unheard := [one for one in wanted if isinstance(one, str) and one not in known_names()]:
+        raise unknown("data set", unheard[0], known_names())
+    if name is None:
+        return suite
+    if name != "rooms" and data_root is None:
+        raise UsageError(f"--dataset {name} wants --data-root, the folder that holds it; without one, rooms serve")
+    return suite.on(name)
 
 
 def _different(runs: Sequence[Run]) -> list[Run]:
@@ -56,6 +79,6 @@ def _missing(run: Run) -> Missing:
     return run.recipe.missing if isinstance(run.recipe, PretrainingRecipe) else "error"
 
 
-def _samples(root: Path, split: str, run: Run) -> Samples:
+def _samples(root: Path, split: str, run: Run) -> AnySamples:
     folders = {name: f"pseudo_{name}" for name in run.recipe.pseudo}
     return list_samples(root, split, modalities_of(run), folders=folders, missing=_missing(run))

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 import multimae
-from benchmarks.task import Profile
+from benchmarks.task import Profile, TransferRecipe
 from experiments.plan import PlannedRun
 from slurm.attempts import read_job
 from slurm.cluster import Resources
@@ -29,35 +29,56 @@ ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """How much of this machine local jobs may use at a time, in cores; a scheduler has limits of its own."""
+    """How much of this machine local jobs may use at a time, in cores; a scheduler has limits of its own.
+
+    `devices`: on how many devices each run trains, GPUs under the paper's profile, else processes.
+    """
 
     cores: int
+    devices: int = 1
 
     @classmethod
-    def of_this_machine(cls, max_parallel: int | None) -> "Limits":
+    def of_this_machine(cls, max_parallel: int | None, *, devices: int = 1) -> "Limits":
         """Use every core, or `max_parallel` of them."""
-        return cls(cores=max_parallel or len(os.sched_getaffinity(0)))
+        return cls(cores=max_parallel or len(os.sched_getaffinity(0)), devices=devices)
 
 
 def resources(planned: PlannedRun, *, limits: Limits) -> Resources:
     """Ask for what a run uses: on a CPU the pre-training, which everything waits for, takes all cores."""
     profile: Profile = planned.run.profile
+    devices = devices_of(planned, limits=limits)
     if profile == "paper":
-        return Resources(cpus=10, gpus=1, memory_gb=64, minutes=24 * 60)
-    cpus = limits.cores if planned.run.task.kind == "pretraining" else 1
+        return Resources(cpus=10 * devices, gpus=devices, memory_gb=64 * devices, minutes=24 * 60)
+    cpus = limits.cores if planned.run.task.kind == "pretraining" else devices
     return Resources(cpus=cpus, gpus=0, memory_gb=4, minutes=4 * 60)
 
 
+def devices_of(planned: PlannedRun, *, limits: Limits) -> int:
+    """Return how many devices a run trains on; nearest neighbours are remembered on one."""
+    recipe = planned.run.recipe
+    return 1 if isinstance(recipe, TransferRecipe) and recipe.tuning == "knn" else limits.devices
+
+
 class Driver:
-    """Hold the plan and what this driver has submitted; everything else is read from files each time."""
+    """Hold the plan and what this driver has submitted; everything else is read from files each time.
+
+    Runs that paused at a rung go on once they are `promoted`.
+    """
 
     def __init__(self, plan: Sequence[PlannedRun], *, suite_dir: Path, launcher: Launcher, limits: Limits) -> None:
         self.plan = {planned.key: planned for planned in plan}
+        self.suite_dir = suite_dir
         self.folders = {key: suite_dir / key for key in self.plan}
         self.launcher = launcher
         self.limits = limits
         self.submissions: Counter[str] = Counter()
+        self.promoted: set[str] = set()
         self.code_dir = suite_dir / "code"
+
+    def add(self, planned: PlannedRun) -> None:
+        """Take one more run into the plan."""
+        self.plan[planned.key] = planned
+        self.folders[planned.key] = self.suite_dir / planned.key
 
     def recover(self) -> None:
         """Find the jobs of a driver that was killed between submitting and writing it down."""
@@ -91,7 +112,9 @@ class Driver:
         """Submit every run that should start, can start and fits; return their keys."""
         submitted: list[str] = []
         for key, planned in self.plan.items():
-            wanted = decide(states[key], submissions=self.submissions[key]).submit
+            wanted = decide(states[key], submissions=self.submissions[key]).submit or (
+                states[key].status == "paused" and key in self.promoted
+            )
             waits_for = [need for need in planned.depends_on if states[need].status != "finished"]
             if not wanted or (waits_for and not self.launcher.has_queue):
                 continue
@@ -111,6 +134,7 @@ class Driver:
 
     def _submit(self, key: str, *, asked: Resources, waits_for: Sequence[str]) -> None:
         folder = self.folders[key]
+        devices = devices_of(self.plan[key], limits=self.limits)
         needed = [read_job(self.folders[need]) for need in waits_for]
         submit_attempt(
             folder,
@@ -119,10 +143,11 @@ class Driver:
             command=lambda number: [
                 *(sys.executable, "-P", "-m", "multimae.train"),
                 *(str(folder), "--attempt", str(number)),
+                *(("--devices", str(devices)) if devices > 1 else ()),
             ],
             resources=asked,
             after=[needed_job.job_id for needed_job in needed if needed_job and needed_job.job_id],
-            env={"OMP_NUM_THREADS": str(asked.cpus), "PYTHONPATH": str(self.code), **ALLOCATOR},
+            env={"OMP_NUM_THREADS": str(max(1, asked.cpus // devices)), "PYTHONPATH": str(self.code), **ALLOCATOR},
         )
         self.submissions[key] += 1
 

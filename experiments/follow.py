@@ -1,13 +1,10 @@
 """A sweep from submission to report, as a person watches it, leaves it and comes back to it."""
 
 import argparse
-import contextlib
-import fcntl
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -15,44 +12,47 @@ from rich.console import Console
 from rich.live import Live
 
 from experiments.driver import Driver, Limits
-from experiments.errors import PreconditionError, UsageError
+from experiments.driving import (
+    LOCAL_POLL_S,
+    TRACKING_EVERY_S,
+    driver_lock,
+    go_on_in_background,
+    launcher_of,
+    poll_seconds,
+    try_lock,
+)
+from experiments.errors import PreconditionError
 from experiments.live import live_table, print_plan, summary
-from experiments.plan import Data, PlannedRun
+from experiments.plan import PlannedRun, datasets_of
 from experiments.rundirs import prepare, write_sweep
 from experiments.suite import Suite
-from slurm.cluster import ClusterError, load_cluster
 from slurm.jobs import RunState
-from slurm.launcher import Launcher, SubmissionError, choose
+from slurm.launcher import SubmissionError
 
-LOCAL_POLL_S = 1.0
-SLURM_POLL_S = 10.0
-TRACKING_EVERY_S = 30.0
 DETACHED = 130
 
 
-def follow(
-    plan: Sequence[PlannedRun], *, suite: Suite, arguments: argparse.Namespace, argv: Sequence[str], data: Data
-) -> int:
+def follow(plan: Sequence[PlannedRun], *, suite: Suite, arguments: argparse.Namespace, argv: Sequence[str]) -> int:
     """Submit what is not finished, watch until it is, mirror into MLflow, report; return the exit code."""
     console = Console()
     suite_dir = arguments.runs_dir.resolve() / suite.name
     suite_dir.mkdir(parents=True, exist_ok=True)
-    title = f"{suite.title} on {data.name}"
-    limits = Limits.of_this_machine(arguments.max_parallel)
-    driver = Driver(plan, suite_dir=suite_dir, launcher=_launcher(arguments), limits=limits)
-    with _driver_lock(suite_dir) as lock:
-        if not _try_lock(lock):
+    title = f"{suite.title} on {', '.join(datasets_of(plan))}"
+    limits = Limits.of_this_machine(arguments.max_parallel, devices=arguments.devices)
+    driver = Driver(plan, suite_dir=suite_dir, launcher=launcher_of(arguments), limits=limits)
+    with driver_lock(suite_dir) as lock:
+        if not try_lock(lock):
             console.print(f"another sweep drives {suite_dir}; following it", highlight=False)
             return _follow_another(driver, lock=lock, title=title, console=console, suite_dir=suite_dir)
-        write_sweep(plan, suite_dir=suite_dir, title=suite.title, data=data, command=argv, created=time.time())
+        write_sweep(plan, suite_dir=suite_dir, title=suite.title, command=argv, created=time.time())
         for planned in plan:
-            prepare(planned, data=data, suite_dir=suite_dir)
+            prepare(planned, suite_dir=suite_dir)
         driver.recover()
         states: Mapping[str, RunState] = driver.look()
         if driver.is_over(states):
             console.print(f"nothing to start: {summary(states)}", highlight=False)
             return _conclude(states, suite_dir=suite_dir, console=console)
-        print_plan(plan, suite_dir=suite_dir, data=data, reasons={})
+        print_plan(plan, suite_dir=suite_dir, reasons={})
         if arguments.detach:
             return _detach(driver, argv=argv, console=console, lock=lock)
         try:
@@ -67,7 +67,6 @@ def follow(
 
 def _watch(driver: Driver, *, title: str, console: Console, suite_dir: Path) -> Mapping[str, RunState]:
     """Submit and show until nothing is left to do."""
-    poll_s = SLURM_POLL_S if driver.launcher.name == "slurm" else LOCAL_POLL_S
     tracker = _Tracker(suite_dir)
     with _Screen(console, title=title) as screen:
         while True:
@@ -78,14 +77,14 @@ def _watch(driver: Driver, *, title: str, console: Console, suite_dir: Path) -> 
             if driver.is_over(states):
                 return states
             tracker.tick(states)
-            time.sleep(poll_s)
+            time.sleep(poll_seconds(driver.launcher))
 
 
 def _follow_another(driver: Driver, *, lock: IO[str], title: str, console: Console, suite_dir: Path) -> int:
     """Show what another driver of the same suite does, until it ends; leaving changes nothing."""
     try:
         with _Screen(console, title=title) as screen:
-            while not _try_lock(lock):
+            while not try_lock(lock):
                 screen.show(driver.look())
                 time.sleep(LOCAL_POLL_S)
     except KeyboardInterrupt:
@@ -159,16 +158,8 @@ def _detach(driver: Driver, *, argv: Sequence[str], console: Console, lock: IO[s
     lock.close()
     log = driver.folders[next(iter(driver.folders))].parent / "driver.log"
     command = [sys.executable, str(Path(__file__).with_name("sweep.py")), *argv]
-    with log.open("a") as output:
-        process = subprocess.Popen(
-            [part for part in command if part != "--detach"],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    console.print(f"detached: process {process.pid} goes on and writes {log}; {back}", soft_wrap=True)
-    process.returncode = 0  # it is meant to outlive this process
+    process_id = go_on_in_background(command, log=log)
+    console.print(f"detached: process {process_id} goes on and writes {log}; {back}", soft_wrap=True)
     return 0
 
 
@@ -193,28 +184,3 @@ class _Tracker:
         from experiments.tracking import ingest
 
         ingest(self.suite_dir.parent, self.suite_dir.name, states=states)
-
-
-@contextlib.contextmanager
-def _driver_lock(suite_dir: Path) -> Iterator[IO[str]]:
-    """Open the file whose lock makes a process of this machine the suite's only driver."""
-    with (suite_dir / ".driver.lock").open("a") as file:
-        yield file
-
-
-def _try_lock(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _launcher(arguments: argparse.Namespace) -> Launcher:
-    try:
-        cluster = load_cluster(arguments.cluster_file, name=arguments.cluster)
-        return choose(arguments.executor, cluster=cluster)
-    except ClusterError as error:
-        raise UsageError(str(error)) from error
-    except ValueError as error:
-        raise PreconditionError(str(error)) from error

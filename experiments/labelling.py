@@ -2,8 +2,6 @@
 
 import argparse
 import dataclasses
-import fcntl
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -16,6 +14,7 @@ from rich.live import Live
 
 import multimae
 from experiments.driver import ACTIVE, ALLOCATOR, Limits
+from experiments.driving import go_on_in_background, launcher_of, poll_seconds, try_lock
 from experiments.errors import PreconditionError, UsageError
 from experiments.fingerprint import digest
 from experiments.live import live_table, summary
@@ -25,17 +24,15 @@ from multimae.pseudo_labels.images import label_name, list_images
 from multimae.pseudo_labels.manifest import complete, make_room
 from multimae.pseudo_labels.settings import LabellingSettings
 from slurm.attempts import read_job
-from slurm.cluster import ClusterError, Resources, load_cluster
+from slurm.cluster import Resources
 from slurm.jobs import RunState, decide, run_state
-from slurm.launcher import Launcher, SubmissionError, choose, observe
+from slurm.launcher import Launcher, SubmissionError, observe
 from slurm.snapshot import snapshot
 from slurm.states import JobState
 from slurm.submission import recover, submit_attempt
 
 SUITE = "pseudo-label"
 JOB = "multimae.pseudo_labels.job"
-LOCAL_POLL_S = 0.5
-SLURM_POLL_S = 10.0
 STOPPED = 130
 
 
@@ -64,7 +61,7 @@ def _label(settings: LabellingSettings, *, arguments: argparse.Namespace) -> int
         reopen(suite_dir / key, settings=shard, images=images)
     driver = ShardDriver(
         {key: suite_dir / key for key in shards},
-        launcher=_launcher(arguments),
+        launcher=launcher_of(arguments),
         resources=_resources(settings, num_shards=len(shards)),
         limits=Limits.of_this_machine(arguments.max_parallel),
     )
@@ -73,13 +70,13 @@ def _label(settings: LabellingSettings, *, arguments: argparse.Namespace) -> int
         console.print("the jobs ask for no GPU; --device cuda asks for one each", highlight=False)
     with (suite_dir / f".{next(iter(shards))}.lock").open("a") as lock:
         try:
-            if arguments.detach and _try_lock(lock):
+            if arguments.detach and try_lock(lock):
                 return _detach(driver, argv=arguments.argv, console=console, lock=lock)
             states = _watch(driver, lock=lock, console=console)
         except SubmissionError as error:
             raise PreconditionError(f"{error}\nwhat was submitted before goes on") from error
         except KeyboardInterrupt:
-            if _try_lock(lock):
+            if try_lock(lock):
                 _detach(driver, argv=arguments.argv, console=console, lock=lock)
             return STOPPED
     return _conclude(states, settings=settings, console=console)
@@ -181,12 +178,11 @@ class ShardDriver:
 
 def _watch(driver: ShardDriver, *, lock: IO[str], console: Console) -> Mapping[str, RunState]:
     """Show the shards until nothing is left to do, and submit them unless another process does."""
-    poll_s = SLURM_POLL_S if driver.launcher.name == "slurm" else LOCAL_POLL_S
     recover(driver.folders.values(), launcher=driver.launcher)
     ours = False
     with Live(console=console, auto_refresh=False, transient=True) as screen:
         while True:
-            ours = ours or _try_lock(lock)
+            ours = ours or try_lock(lock)
             states: Mapping[str, RunState] = driver.look()
             if ours:
                 driver.submit_ready(states)
@@ -195,7 +191,7 @@ def _watch(driver: ShardDriver, *, lock: IO[str], console: Console) -> Mapping[s
                 screen.update(live_table(states, title="pseudo labels"), refresh=True)
             if driver.is_over(states):
                 return states
-            time.sleep(poll_s)
+            time.sleep(poll_seconds(driver.launcher))
 
 
 def _conclude(states: Mapping[str, RunState], *, settings: LabellingSettings, console: Console) -> int:
@@ -224,13 +220,8 @@ def _detach(driver: ShardDriver, *, argv: Sequence[str], console: Console, lock:
         return 0
     lock.close()
     log = next(iter(driver.folders.values())).parent / "driver.log"
-    command = [sys.executable, "-m", "multimae.cli", "data", *(word for word in argv if word != "--detach")]
-    with log.open("a") as output:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-        )
-    console.print(f"detached: process {process.pid} goes on and writes {log}; {back}", highlight=False, soft_wrap=True)
-    process.returncode = 0  # it is meant to outlive this process
+    process_id = go_on_in_background([sys.executable, "-m", "multimae.cli", "data", *argv], log=log)
+    console.print(f"detached: process {process_id} goes on and writes {log}; {back}", highlight=False, soft_wrap=True)
     return 0
 
 
@@ -240,21 +231,3 @@ def _resources(settings: LabellingSettings, *, num_shards: int) -> Resources:
         return Resources(cpus=8, gpus=1, memory_gb=32, minutes=24 * 60)
     cores = Limits.of_this_machine(None).cores
     return Resources(cpus=max(1, cores // num_shards), gpus=0, memory_gb=8, minutes=4 * 60)
-
-
-def _launcher(arguments: argparse.Namespace) -> Launcher:
-    try:
-        cluster = load_cluster(arguments.cluster_file, name=arguments.cluster)
-        return choose(arguments.executor, cluster=cluster)
-    except ClusterError as error:
-        raise UsageError(str(error)) from error
-    except ValueError as error:
-        raise PreconditionError(str(error)) from error
-
-
-def _try_lock(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -9,7 +9,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from experiments.plan import Data, PlannedRun
+from experiments.plan import PlannedRun, datasets_of
 from experiments.render import learning_rate, num_steps
 from slurm.jobs import RunState
 
@@ -19,11 +19,10 @@ NUMBERS = ("seed", "steps", "batch", "lr")
 PIPE_WIDTH = 140
 
 
-def print_plan(
-    plan: Sequence[PlannedRun], *, suite_dir: Path, data: Data, reasons: Mapping[str, Sequence[str]]
-) -> None:
+def print_plan(plan: Sequence[PlannedRun], *, suite_dir: Path, reasons: Mapping[str, Sequence[str]]) -> None:
     """Print the runs a sweep consists of and what each would do now."""
-    table = Table(title=f"{plan[0].run.suite} on {data.name}: {len(plan)} runs of size {plan[0].run.size}")
+    names = ", ".join(datasets_of(plan))
+    table = Table(title=f"{plan[0].run.suite} on {names}: {len(plan)} runs of size {plan[0].run.size}")
     for column in ("task", "init", "inputs", "seed", "digest", "steps", "batch", "lr", "now"):
         # Names fold where a terminal is narrow: cut off, two of them may look alike.
         table.add_column(column, justify="right" if column in NUMBERS else "left", overflow="fold")
@@ -35,7 +34,7 @@ def print_plan(
             "+".join(run.inputs),
             str(run.seed),
             planned.key[-8:],
-            str(num_steps(run.recipe, num_train=data.num_train)),
+            str(num_steps(run.recipe, data=planned.data)),
             str(run.recipe.batch_size),
             f"{learning_rate(run.recipe):g}",
             standing(planned, suite_dir=suite_dir),

@@ -20,6 +20,7 @@ STATUSES: Mapping[Status, MlflowStatus] = {
     "failed": "FAILED",
     "blocked": "FAILED",
     "preempted": "KILLED",
+    "paused": "KILLED",
     "vanished": "KILLED",
 }
 _FILES = ("config.py", "run.json", "result.json")

@@ -9,45 +9,77 @@ from typing import Any
 from benchmarks.task import Kind, Recipe, TransferRecipe
 from experiments.fingerprint import code_hashes, digest, environment
 from experiments.suite import Run
+from multimae.data.spec import DatasetSpec, spec
 from multimae.sizes import SIZES
 
 ENTRY_POINT = "multimae.train"
-TARGETS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
-    {"pretraining": (), "semseg": ("semseg",), "depth": ("depth",), "classification": ()}
+PIPELINES: Mapping[Kind, str] = MappingProxyType(
+    {
+        "pretraining": "multimae.data.pipelines",
+        "semseg": "multimae.data.pipelines",
+        "depth": "multimae.data.pipelines",
+        "classification": "multimae.data.classification",
+        "regression": "multimae.data.regression",
+    }
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """The data set a sweep runs on: where it lies and what its files are; `num_labels` 0 means it has no classes."""
+    """The data set a run reads: where it lies and what its files are.
+
+    `num_val` 0 means that validation is held out of the training split, `num_labels` 0 that samples have no classes.
+    `described` is a data set that the suite describes itself.
+    """
 
     name: str
+    described: DatasetSpec | None = None
     root: Path
     fingerprint: str
     num_train: int
     num_test: int
+    num_val: int = 0
     num_labels: int = 0
+
+    @property
+    def spec(self) -> DatasetSpec:
+        """The data set's facts, the suite's own or the library's."""
+        return self.described or spec(self.name)
+
+    @property
+    def for_jobs(self) -> str | dict[str, Any]:
+        """What a job's config calls the data set: its name, or all of its facts where the suite describes it."""
+        return self.name if self.described is None else asdict(self.described)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedRun:
-    """A run with its identity: `parts` lists everything the digest in its key covers."""
+    """A run with its data and identity: `parts` lists everything the digest in its key covers.
+
+    `start`: the file of weights it starts from, relative to its folder, where that is not of a run it `depends_on`.
+    """
 
     run: Run
+    data: Data
     key: str
     parts: Mapping[str, Mapping[str, Any]]
     depends_on: tuple[str, ...]
+    start: str | None = None
 
 
-def make_plan(runs: Sequence[Run], *, data: Data) -> tuple[PlannedRun, ...]:
-    """Give every run its key; a run that starts from a pre-training depends on the pre-training's own key."""
+def make_plan(runs: Sequence[Run], *, data: Mapping[str, Data]) -> tuple[PlannedRun, ...]:
+    """Give every run its data and its key; `data` is by the name of the data set that a run asks for.
+
+    A run that starts from a pre-training depends on the pre-training's own key.
+    """
     plan: list[PlannedRun] = []
     pretrainings: dict[str, PlannedRun] = {}
     for run in runs:
         source = pretrainings.get(run.checkpoint)
-        parts = _parts(run, data=data, source=source)
+        parts = _parts(run, data=data[run.dataset_name], source=source)
         planned = PlannedRun(
             run=run,
+            data=data[run.dataset_name],
             key=f"{run.name}-{digest(parts)[:8]}",
             parts=parts,
             depends_on=(source.key,) if source else (),
@@ -58,13 +90,18 @@ def make_plan(runs: Sequence[Run], *, data: Data) -> tuple[PlannedRun, ...]:
     return tuple(plan)
 
 
-def modules_of(run: Run, *, dataset: str) -> tuple[str, ...]:
+def datasets_of(plan: Sequence[PlannedRun]) -> dict[str, Data]:
+    """Return the data sets that the runs read, by name."""
+    return {planned.data.name: planned.data for planned in plan}
+
+
+def modules_of(run: Run, *, data: Data) -> tuple[str, ...]:
     """Name the modules a job of this run imports by name; what those import follows from them."""
     model = "multimae.pretraining" if run.task.kind == "pretraining" else "multimae.transfer"
     head = (f"multimae.heads.{head_of(run)}",) if run.task.head else ()
-    pipelines = "multimae.data.classification" if run.task.kind == "classification" else "multimae.data.pipelines"
-    data = ("multimae.data.folder", pipelines, f"multimae.data.{dataset}")
-    return (model, *head, *data, "multimae.evaluation", "multimae.engine.optim")
+    facts = () if data.described else (f"multimae.data.{data.name}",)
+    reading = ("multimae.data.folder", PIPELINES[run.task.kind], *facts)
+    return (model, *head, *reading, "multimae.evaluation", "multimae.engine.optim")
 
 
 def head_of(run: Run) -> str:
@@ -80,15 +117,19 @@ def predicted(run: Run) -> tuple[str, ...]:
 
 def modalities_of(run: Run) -> tuple[str, ...]:
     """Name the modalities whose files a run reads."""
-    outputs = predicted(run) if run.task.kind == "pretraining" else ()
-    return tuple(dict.fromkeys((*run.inputs, *outputs, *TARGETS[run.task.kind])))
+    outputs = predicted(run) if run.task.kind == "pretraining" else (run.task.predicts,)
+    return tuple(dict.fromkeys(name for name in (*run.inputs, *outputs) if name))
 
 
 def _parts(run: Run, *, data: Data, source: PlannedRun | None) -> dict[str, dict[str, Any]]:
     return {
         "config": settings(run),
-        "code": code_hashes([ENTRY_POINT, *modules_of(run, dataset=data.name)]),
-        "data": {"name": data.name, "fingerprint": data.fingerprint},
+        "code": code_hashes([ENTRY_POINT, *modules_of(run, data=data)]),
+        "data": {
+            "name": data.name,
+            "fingerprint": data.fingerprint,
+            **({"described": digest(asdict(data.described))} if data.described else {}),
+        },
         "checkpoint": _start_of(run, source=source),
         "environment": dict(environment()),
     }
@@ -105,12 +146,14 @@ def settings(run: Run) -> dict[str, Any]:
     size = {f"size.{name}": _plain(value) for name, value in asdict(SIZES[run.size]).items()}
     return {
         "task": run.task.name,
+        **({"target": run.task.target} if run.task.kind == "regression" else {}),
         "head": run.task.head,
         **{f"head.{name}": value for name, value in run.task.head_settings.items()},
         "loss": run.task.loss,
         "inputs": list(run.inputs),
         **({"outputs": list(run.outputs)} if run.outputs else {}),
         "seed": run.seed,
+        **({"judged_on": run.judged_on, "rungs": list(run.rungs)} if run.judged_on != "test" else {}),
         **size,
         **{f"recipe.{name}": value for name, value in _differing(run.recipe).items()},
     }

@@ -5,27 +5,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.plan import Data, PlannedRun, difference, settings
+from experiments.plan import PlannedRun, datasets_of, difference, settings
 from experiments.render import as_python, render
 from multimae.engine.files import write_json, write_text
 
 
-def prepare(planned: PlannedRun, *, data: Data, suite_dir: Path) -> Path:
+def prepare(planned: PlannedRun, *, suite_dir: Path) -> Path:
     """Create a run's directory with config.py and run.json; run.json is written last and never again."""
     folder = suite_dir / planned.key
     if (folder / "run.json").exists():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
-    config = render(planned, data=data)
+    config = render(planned)
     title = f"{planned.key}: run again with `python -m multimae.train {planned.key}`."
     write_text(folder / "config.py", as_python(config, title=title))
-    write_json(folder / "run.json", describe(planned, data=data))
+    write_json(folder / "run.json", describe(planned))
     return folder
 
 
-def describe(planned: PlannedRun, *, data: Data) -> dict[str, Any]:
+def describe(planned: PlannedRun) -> dict[str, Any]:
     """Return the run.json of a run."""
-    run = planned.run
+    run, data = planned.run, planned.data
     return {
         "schema": 1,
         "key": planned.key,
@@ -45,22 +45,32 @@ def describe(planned: PlannedRun, *, data: Data) -> dict[str, Any]:
 
 
 def write_sweep(
-    plan: Sequence[PlannedRun], *, suite_dir: Path, title: str, data: Data, command: Sequence[str], created: float
+    plan: Sequence[PlannedRun],
+    *,
+    suite_dir: Path,
+    title: str,
+    command: Sequence[str],
+    created: float,
+    parent: str = "",
 ) -> None:
-    """Record which runs the suite consists of now; older run directories stay but are no part of its table."""
+    """Record which runs the suite consists of now; older run directories stay but are no part of its table.
+
+    `parent` names what tracking keeps the runs under, for a search, whose runs become more.
+    """
     first = plan[0].run
+    read = datasets_of(plan)
     path = suite_dir / "sweep.json"
     sweep = {
         "schema": 1,
         "suite": first.suite,
         "title": title,
-        "dataset": data.name,
-        "num_train": data.num_train,
-        "num_test": data.num_test,
+        "dataset": "+".join(read),
+        "datasets": {name: {"num_train": data.num_train, "num_test": data.num_test} for name, data in read.items()},
         "profile": first.profile,
         "size": first.size,
         "command": list(command),
         "keys": [planned.key for planned in plan],
+        **({"parent": parent} if parent else {}),
     }
     recorded = read_json(path)
     if {**recorded, "created": None} != {**sweep, "created": None}:

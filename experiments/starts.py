@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.task import Profile
 from experiments.errors import PreconditionError, UsageError, unknown
 from experiments.suite import SCRATCH, Suite, Weights
 from multimae.cache import cache_dir
@@ -14,14 +15,16 @@ from multimae.weights import CATALOGUE, cached_path, fetch, published
 WEIGHT_SUFFIXES = (".pth", ".pt", ".safetensors")
 
 
-def resolve_starts(suite: Suite, *, chosen: Sequence[str] | None) -> tuple[tuple[str, ...], tuple[Weights, ...]]:
+def resolve_starts(
+    suite: Suite, *, chosen: Sequence[str] | None, profile: Profile
+) -> tuple[tuple[str, ...], tuple[Weights, ...]]:
     """Return the names of the checkpoints to measure, and those of them that are files.
 
     A choice is a pre-training of the suite, `scratch`, a name of the catalogue, or `name=path` or a path to a file of
     weights. Nothing is downloaded: a published file's digest is in its name.
     """
     if chosen is None:
-        return suite.checkpoints, ()
+        chosen = suite.published if profile == "paper" and suite.published else suite.checkpoints
     own = (*(part.name for part in suite.pretrainings), SCRATCH)
     files = {choice: _weights(choice, own=own) for choice in chosen if choice not in own}
     names = tuple(files[choice].name if choice in files else choice for choice in chosen)

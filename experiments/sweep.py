@@ -11,14 +11,13 @@ if __name__ == "__main__":
 
 from collections.abc import Sequence
 
-from experiments.datasource import find_data
+from experiments.datasource import find_all_data, on_dataset
 from experiments.errors import PreconditionError, UsageError, unknown
-from experiments.plan import Data, PlannedRun, make_plan
+from experiments.plan import PlannedRun, make_plan
 from experiments.rundirs import why_new
 from experiments.settings import resolve_recipes
 from experiments.starts import fetch_published, resolve_starts
 from experiments.suite import Run, Suite, Weights, expand, load_suite
-from multimae.data.spec import known_names
 from multimae.sizes import SIZES
 
 Starts = tuple[tuple[str, ...], tuple[Weights, ...]]
@@ -73,6 +72,9 @@ def parser() -> argparse.ArgumentParser:
     where.add_argument("--cluster", metavar="NAME", help="entry of clusters.toml (default: its first)")
     where.add_argument("--cluster-file", type=Path, metavar="FILE", help="default: ./clusters.toml")
     where.add_argument("--max-parallel", type=int, metavar="N", help="jobs at a time on this machine (default: cores)")
+    where.add_argument(
+        "--devices", type=int, default=1, metavar="N", help="GPUs (or processes) a run trains on, of one node"
+    )
     where.add_argument("--detach", action="store_true", help="submit and return; the same command collects later")
     show = made.add_argument_group("show")
     show.add_argument("--dry-run", action="store_true", help="print the plan, start nothing")
@@ -110,32 +112,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = parser().parse_args(argv)
     try:
-        suite = load_suite(arguments.suite)
-        starts = resolve_starts(suite, chosen=arguments.checkpoints)
+        suite = on_dataset(load_suite(arguments.suite), name=arguments.dataset, data_root=arguments.data_root)
+        starts = resolve_starts(suite, chosen=arguments.checkpoints, profile=arguments.profile)
         runs = runs_of(suite, arguments=arguments, starts=starts)
-        data = find_data(_dataset(suite, arguments=arguments), data_root=arguments.data_root, runs=runs)
-        plan = make_plan(runs, data=data)
+        plan = make_plan(runs, data=find_all_data(runs, data_root=arguments.data_root))
         if arguments.dry_run:
-            return _show(plan, arguments=arguments, data=data)
+            return _show(plan, arguments=arguments)
         fetch_published(starts[1])
         from experiments.follow import follow
 
-        return follow(plan, suite=suite, arguments=arguments, argv=argv, data=data)
+        return follow(plan, suite=suite, arguments=arguments, argv=argv)
     except (UsageError, PreconditionError) as error:
         print(f"sweep: {error}", file=sys.stderr)
         return error.exit_code
 
 
-def _dataset(suite: Suite, *, arguments: argparse.Namespace) -> str:
-    name: str = arguments.dataset or suite.dataset
-    if name not in known_names():
-        raise unknown("data set", name, known_names())
-    if arguments.dataset not in (None, "rooms") and arguments.data_root is None:
-        raise UsageError(f"--dataset {name} wants --data-root, the folder that holds it; without one, rooms serve")
-    return name
-
-
-def _show(plan: Sequence[PlannedRun], *, arguments: argparse.Namespace, data: Data) -> int:
+def _show(plan: Sequence[PlannedRun], *, arguments: argparse.Namespace) -> int:
     from experiments.live import plan_as_json, print_plan
 
     suite_dir = arguments.runs_dir / plan[0].run.suite
@@ -143,7 +135,7 @@ def _show(plan: Sequence[PlannedRun], *, arguments: argparse.Namespace, data: Da
     if arguments.json:
         print(json.dumps(plan_as_json(plan, suite_dir=suite_dir, reasons=reasons), indent=1, ensure_ascii=False))
     else:
-        print_plan(plan, suite_dir=suite_dir, data=data, reasons=reasons)
+        print_plan(plan, suite_dir=suite_dir, reasons=reasons)
     return 0
 
 

@@ -65,7 +65,7 @@ class _Ingester:
         return self._store
 
     def ingest(self, sweep: Mapping[str, Any], *, states: Mapping[str, RunState]) -> IngestReport:
-        plan = hashlib.sha256(json.dumps(sorted(sweep["keys"])).encode()).hexdigest()[:8]
+        plan = sweep.get("parent") or hashlib.sha256(json.dumps(sorted(sweep["keys"])).encode()).hexdigest()[:8]
         parent_path = self.records / "sweeps" / f"{plan}.json"
         parent = self._parent(parent_path, sweep=sweep, states=states)
         totals = IngestReport()

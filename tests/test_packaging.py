@@ -58,7 +58,7 @@ def test_the_installed_wheel_plans_a_suite_from_anywhere(wheel: Path, tmp_path: 
         timeout=120,
     )
     assert planned.returncode == 0, planned.stderr
-    assert '"nyuv2-pretrain"' in planned.stdout
+    assert '"nyuv2-semseg"' in planned.stdout
     ask = [python, "-c", "import multimae; print(multimae.__file__)"]
     where = subprocess.run(ask, cwd=tmp_path / "elsewhere", capture_output=True, text=True, check=True)
     assert Path(where.stdout.strip()).is_relative_to(site)

@@ -20,7 +20,7 @@ def plan(*overrides: str, data: Data = DATA, suite: Suite | None = None, size: s
     suite = suite or load_suite("nyuv2")
     recipes = resolve_recipes(suite.tasks, profile="cpu", overrides=overrides)
     runs = expand(suite, recipes=recipes, profile="cpu", size=size, seeds=suite.seeds, checkpoints=suite.checkpoints)
-    return make_plan(runs, data=data)
+    return make_plan(runs, data={runs[0].dataset_name: data})
 
 
 def keys(runs: tuple[PlannedRun, ...]) -> dict[str, str]:
@@ -68,7 +68,7 @@ def test_a_field_at_its_default_is_not_in_the_digest() -> None:
 def test_why_names_the_key_that_changed(tmp_path: Path) -> None:
     (first,) = (planned for planned in plan() if planned.run.task.kind == "pretraining")
     assert why_new(first, suite_dir=tmp_path) == ["no run of this name yet"]
-    prepare(first, data=DATA, suite_dir=tmp_path)
+    prepare(first, suite_dir=tmp_path)
     (second,) = (planned for planned in plan("pretraining.lr=0.5") if planned.run.task.kind == "pretraining")
     assert why_new(second, suite_dir=tmp_path) == [f"config.recipe.lr: {first.run.recipe.lr} -> 0.5"]
 
@@ -79,7 +79,7 @@ def test_difference_names_added_and_removed_keys() -> None:
 
 def test_a_rendered_config_is_plain_python_that_gives_itself_back() -> None:
     for planned in plan():
-        config = render(planned, data=DATA)
+        config = render(planned)
         namespace: dict[str, object] = {}
         exec(as_python(config, title="a title"), namespace)
         assert {name: namespace[name] for name in config} == config
@@ -87,10 +87,10 @@ def test_a_rendered_config_is_plain_python_that_gives_itself_back() -> None:
 
 def test_steps_count_the_training_part_and_accumulation() -> None:
     recipe = TransferRecipe(epochs=3, batch_size=20, val_ratio=0.1)
-    assert num_steps(recipe, num_train=100) == 12  # three times 90 samples, 4 whole batches of 20 each time
-    assert num_steps(replace(recipe, micro_batch_size=5), num_train=100) == 48
-    assert num_steps(replace(recipe, train_ratio=0.1), num_train=100) == 3  # 9 samples: a batch shorter than asked for
-    assert num_steps(replace(recipe, tuning="knn"), num_train=100) == 5  # everything once
+    assert num_steps(recipe, data=DATA) == 12  # three times 90 samples, 4 whole batches of 20 each time
+    assert num_steps(replace(recipe, micro_batch_size=5), data=DATA) == 48
+    assert num_steps(replace(recipe, train_ratio=0.1), data=DATA) == 3  # 9 samples: a batch shorter than asked for
+    assert num_steps(replace(recipe, tuning="knn"), data=DATA) == 5  # everything once
 
 
 def test_a_base_learning_rate_is_per_256_samples() -> None:

@@ -1,7 +1,5 @@
-"""Every suite expands to runs whose configs build, train a step and score; the paper's recipes are the reference's."""
+"""Every suite expands to runs whose configs build, train a step and score."""
 
-import csv
-import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +9,14 @@ import pytest
 import torch
 from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
+from mmengine.utils import import_modules_from_strings
 
 from benchmarks import imagenet
-from benchmarks.task import PretrainingRecipe, TransferRecipe
-from experiments.datasource import find_data
+from benchmarks.task import TransferRecipe
+from experiments.datasource import find_all_data, find_data
 from experiments.errors import PreconditionError, UsageError
 from experiments.plan import Data, PlannedRun, make_plan
-from experiments.render import learning_rate, num_steps, render
+from experiments.render import render
 from experiments.settings import resolve_recipes
 from experiments.starts import resolve_starts
 from experiments.suite import SUITES_DIR, Pretraining, Suite, Transfer, expand, load_suite
@@ -37,7 +36,8 @@ def plan_of(suite: Suite, *, data: Data | None = None, profile: Any = "cpu", see
         seeds=seeds,
         checkpoints=suite.checkpoints,
     )
-    return make_plan(runs, data=data or find_data(suite.dataset, data_root=None, runs=runs))
+    found = {run.dataset_name: data for run in runs} if data else find_all_data(runs, data_root=None)
+    return make_plan(runs, data=found)
 
 
 def different(plan: tuple[PlannedRun, ...]) -> dict[str, PlannedRun]:
@@ -48,13 +48,12 @@ def different(plan: tuple[PlannedRun, ...]) -> dict[str, PlannedRun]:
 @pytest.mark.parametrize("name", SUITES)
 def test_every_run_of_a_suite_trains_a_step_on_rooms_and_can_be_scored(name: str) -> None:
     suite = load_suite(name)
-    plan = plan_of(suite)
-    data = find_data(suite.dataset, data_root=None, runs=[planned.run for planned in plan])
-    for planned in different(plan).values():
-        train_a_step(render(planned, data=data))
+    for planned in different(plan_of(suite)).values():
+        train_a_step(render(planned))
 
 
 def train_a_step(config: dict[str, Any]) -> None:
+    import_modules_from_strings(**config["custom_imports"])
     torch.manual_seed(0)
     model = MODELS.build(config["model"]).train()
     loader = config["train_dataloader"]
@@ -76,86 +75,6 @@ def train_a_step(config: dict[str, Any]) -> None:
             assert evaluator.evaluate(len(batch["meta"]["name"]))
 
 
-def resolved(column: str) -> dict[str, Any]:
-    path = SHARED / "reference" / "recipes_resolved.csv"
-    if not path.exists():
-        pytest.skip(f"{path} is not there")
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    (name,) = (header for header in rows[0] if header.endswith(column))
-    return {row["arg"]: json.loads(row[name]) if row[name] else None for row in rows if row["arg"] != "script"}
-
-
-@pytest.mark.parametrize(
-    ("column", "task"),
-    [
-        ("multimae-b_98_rgb+-depth-semseg_1600e.yaml", imagenet.PRETRAINING),
-        ("multimae-b_98_rgb+-depth-semseg_400e.yaml", imagenet.PRETRAINING_400),
-    ],
-)
-def test_pretraining_recipes_are_the_references(column: str, task: Any) -> None:
-    theirs, recipe = resolved(column), task.recipes["paper"]
-    assert isinstance(recipe, PretrainingRecipe)
-    assert recipe.epochs == theirs["epochs"]
-    assert recipe.warmup_epochs == theirs["warmup_epochs"]
-    assert recipe.micro_batch_size == theirs["batch_size"]
-    assert recipe.batch_size == 8 * theirs["batch_size"]  # on 8 GPUs, says its PRETRAINING.md
-    assert learning_rate(recipe) == pytest.approx(theirs["blr"] * recipe.batch_size / 256)
-    assert recipe.min_lr == theirs["min_lr"]
-    assert recipe.weight_decay == theirs["weight_decay"]
-    assert [recipe.beta1, recipe.beta2] == theirs["opt_betas"]
-    assert recipe.clip_grad == (theirs["clip_grad"] or 0)
-    assert recipe.num_visible_tokens == theirs["num_encoded_tokens"]
-    assert list(recipe.alphas) == [theirs["alphas"]]
-    assert (recipe.sampling == "uniform_subsets") == theirs["sample_tasks_uniformly"]
-    assert (recipe.rgb_targets == "both") == theirs["extra_norm_pix_loss"]
-    assert (recipe.loss_weighting == "uncertainty") == (theirs["task_balancer"] == "uncertainty")
-    assert list(recipe.full_precision_outputs) == theirs["fp32_output_adapters"].split("-")
-    assert recipe.input_size == theirs["input_size"]
-    assert recipe.hflip_prob == theirs["hflip"]
-    # 1,281,167 images, 625 steps an epoch; a device sees eight micro-batches a step
-    assert num_steps(recipe, num_train=1_281_167) == theirs["epochs"] * 625 * 8
-
-
-def test_pretraining_sizes_are_the_references() -> None:
-    theirs = resolved("multimae-b_98_rgb+-depth-semseg_1600e.yaml")
-    data = Data(name="imagenet", root=Path("/data"), fingerprint="", num_train=1_281_167, num_test=50_000)
-    config = render(plan_of(load_suite("pretrain"), data=data, profile="paper")[0], data=data)
-    model = config["model"]
-    assert model["decoder_dim"] == theirs["decoder_dim"]
-    assert model["decoder_depth"] == theirs["decoder_depth"]
-    assert model["decoder_heads"] == theirs["decoder_num_heads"]
-    assert set(model["outputs"]) == {*theirs["out_domains"].split("-"), "norm_rgb"}
-    assert set(model["backbone"]["modalities"]) == set(theirs["in_domains"].split("-"))
-    assert model["backbone"]["num_semseg_classes"] == 133
-    assert model["backbone"]["semseg_padding"] == "none"
-    assert model["full_precision_outputs"] == ["semseg"]
-    assert config["optim_wrapper"]["type"] == "AmpOptimWrapper"
-    assert "paramwise_cfg" not in config["optim_wrapper"]
-
-
-def test_the_classification_recipe_is_the_reference_s() -> None:
-    theirs, recipe = resolved("ft_in1k_100e_multimae-b.yaml"), imagenet.CLASSIFICATION.recipes["paper"]
-    fields = {
-        "epochs": "epochs",
-        "warmup_epochs": "warmup_epochs",
-        "micro_batch_size": "batch_size",
-        "base_lr": "blr",
-        "min_lr": "min_lr",
-        "layer_decay": "layer_decay",
-        "weight_decay": "weight_decay",
-        "drop_path_rate": "drop_path",
-        "mixup": "mixup",
-        "cutmix": "cutmix",
-        "label_smoothing": "smoothing",
-        "rand_augment": "aa",
-        "input_size": "input_size",
-    }
-    for ours, name in fields.items():
-        assert getattr(recipe, ours) == theirs[name], ours
-    assert recipe.batch_size == 8 * theirs["batch_size"]
-
-
 MINE = """
 from benchmarks.nyuv2 import PRETRAINING
 from experiments.suite import Pretraining, Suite
@@ -170,8 +89,7 @@ def test_normals_are_a_fourth_modality(tmp_path: Path) -> None:
     (tmp_path / "normals.py").write_text(MINE)
     suite = load_suite(str(tmp_path / "normals.py"))
     (planned,) = plan_of(suite)
-    data = find_data("rooms", data_root=None, runs=[planned.run])
-    config = render(planned, data=data)
+    config = render(planned)
     assert config["model"]["outputs"] == ["rgb", "depth", "semseg", "normal", "norm_rgb"]
     train_a_step(config)
 
@@ -186,7 +104,7 @@ def test_few_labels_partial_tuning_and_fresh_inputs_reach_the_config() -> None:
     recipes = {**resolve_recipes(suite.tasks, profile="cpu", overrides=()), **changed}
     runs = expand(suite, recipes=recipes, profile="cpu", size="tiny", seeds=(0,), checkpoints=("scratch",))
     data = find_data("nyuv2", data_root=None, runs=runs)
-    config = render(make_plan(runs, data=data)[0], data=data)
+    config = render(make_plan(runs, data={runs[0].dataset_name: data})[0])
     assert config["model"]["num_tuned_blocks"] == 1
     assert config["train_dataloader"]["dataset"]["train_ratio"] == 0.1
     assert "train_ratio" not in config["job"]["evaluations"][0]["dataloader"]["dataset"]
@@ -199,8 +117,8 @@ def test_every_suite_can_be_measured_in_every_way(tuning: str) -> None:
     recipes = resolve_recipes(suite.tasks, profile="cpu", overrides=chosen)
     runs = expand(suite, recipes=recipes, profile="cpu", size="tiny", seeds=(0,), checkpoints=("scratch",))
     data = find_data("nyuv2", data_root=None, runs=runs)
-    for planned in different(make_plan(runs, data=data)).values():
-        config = render(planned, data=data)
+    for planned in different(make_plan(runs, data={runs[0].dataset_name: data})).values():
+        config = render(planned)
         train_a_step(config)
         model = MODELS.build(config["model"])
         trained = {name.split(".")[0] for name, p in model.named_parameters() if p.requires_grad}
@@ -214,7 +132,7 @@ def test_class_embeddings_decay_only_where_parity_asks_for_it() -> None:
         recipes = resolve_recipes(suite.tasks, profile="cpu", overrides=(f"recipe.decayed_embeddings={choice}",))
         run = expand(suite, recipes=recipes, profile="cpu", size="tiny", seeds=(0,), checkpoints=("scratch",))[0]
         data = find_data("nyuv2", data_root=None, runs=[run])
-        config = render(make_plan([replace(run, inputs=("rgb", "semseg"))], data=data)[0], data=data)
+        config = render(make_plan([replace(run, inputs=("rgb", "semseg"))], data={run.dataset_name: data})[0])
         model = MODELS.build(config["model"])
         embedding = model.get_parameter("backbone.input_adapters.semseg.class_emb.weight")
         groups = build_optim_wrapper(model, config["optim_wrapper"]).optimizer.param_groups
@@ -226,16 +144,16 @@ def test_transfers_start_from_files_and_from_named_pretrainings(tmp_path: Path) 
     suite = load_suite("nyuv2")
     file = tmp_path / "mine.pth"
     file.write_bytes(b"weights")
-    names, weights = resolve_starts(suite, chosen=(f"own={file}", "scratch"))
+    names, weights = resolve_starts(suite, chosen=(f"own={file}", "scratch"), profile="cpu")
     assert names == ("own", "scratch")
     recipes = resolve_recipes(suite.tasks, profile="cpu", overrides=())
     runs = expand(suite, recipes=recipes, profile="cpu", size="tiny", seeds=(0,), checkpoints=names, weights=weights)
     assert not any(run.task.kind == "pretraining" for run in runs)
     data = find_data("nyuv2", data_root=None, runs=runs)
-    planned = make_plan(runs, data=data)[0]
-    assert render(planned, data=data)["job"]["init_from"] == str(file)
+    planned = make_plan(runs, data={runs[0].dataset_name: data})[0]
+    assert render(planned)["job"]["init_from"] == str(file)
     file.write_bytes(b"other weights")
-    _, changed = resolve_starts(suite, chosen=(f"own={file}",))
+    _, changed = resolve_starts(suite, chosen=(f"own={file}",), profile="cpu")
     assert changed[0].digest != weights[0].digest
 
 
@@ -250,7 +168,7 @@ def test_transfers_start_from_files_and_from_named_pretrainings(tmp_path: Path) 
 )
 def test_a_wrong_start_says_what_was_meant(chosen: str, error: type[Exception], said: str) -> None:
     with pytest.raises(error) as raised:
-        resolve_starts(load_suite("nyuv2"), chosen=(chosen,))
+        resolve_starts(load_suite("nyuv2"), chosen=(chosen,), profile="cpu")
     assert said in str(raised.value)
 
 

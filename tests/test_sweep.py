@@ -17,13 +17,14 @@ from benchmarks.nyuv2 import SEMSEG
 from tests.tinydata import write_frames
 
 ROOT = Path(__file__).parents[1]
+BRIEF = Path(__file__).with_name("brief_suite.py")
 SWEEP = [sys.executable, str(ROOT / "experiments" / "sweep.py")]
 QUICK = ("--set", "recipe.input_size=64", "--set", "pretraining.input_size=64")
 QUICK = (*QUICK, "--set", "pretraining.num_visible_tokens=12", "--set", "recipe.batch_size=4")
 
 
 def command(runs: Path, data: Path, *options: str) -> list[str]:
-    return [*SWEEP, "--suite", "smoke", "--data-root", str(data), "--runs-dir", str(runs), *QUICK, *options]
+    return [*SWEEP, "--suite", str(BRIEF), "--data-root", str(data), "--runs-dir", str(runs), *QUICK, *options]
 
 
 def sweep(runs: Path, data: Path, *options: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
@@ -34,8 +35,8 @@ def sweep(runs: Path, data: Path, *options: str, timeout: float = 300) -> subpro
 
 def run_dirs(runs: Path) -> dict[str, Path]:
     """The current plan's run directories by task."""
-    keys = json.loads((runs / "smoke" / "sweep.json").read_text())["keys"]
-    return {json.loads((runs / "smoke" / key / "run.json").read_text())["task"]: runs / "smoke" / key for key in keys}
+    keys = json.loads((runs / "brief" / "sweep.json").read_text())["keys"]
+    return {json.loads((runs / "brief" / key / "run.json").read_text())["task"]: runs / "brief" / key for key in keys}
 
 
 def spool(run_dir: Path, attempt: int) -> list[dict[str, Any]]:
@@ -49,7 +50,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
-    """A runs folder with one whole smoke sweep in it."""
+    """A runs folder with one whole sweep in it."""
     runs = tmp_path_factory.mktemp("finished") / "runs"
     done = sweep(runs, data)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -66,7 +67,7 @@ def test_a_sweep_ends_with_results_and_a_report(finished: Path) -> None:
         assert len(result["predictions"]) == 3
         for entry in result["predictions"]:
             assert all((run_dir / path).is_file() for path in entry["images"].values())
-    report = finished / "smoke" / "report"
+    report = finished / "brief" / "report"
     assert {"index.html", "table.md", "table.tex", "table.csv", "results.parquet"} <= {p.name for p in report.iterdir()}
     pretraining = run_dirs(finished)["nyuv2-pretrain"]
     assert (pretraining / "artifacts" / "reconstruction" / "index.json").is_file()
@@ -141,7 +142,7 @@ def test_a_digest_lists_every_module_its_job_loads(finished: Path) -> None:
 def test_mlflow_holds_the_sweep_and_its_runs(finished: Path, data: Path) -> None:
     code = (
         "import mlflow, sys; client = mlflow.MlflowClient(sys.argv[1]);"
-        "experiment = client.get_experiment_by_name('smoke');"
+        "experiment = client.get_experiment_by_name('brief');"
         "runs = client.search_runs([experiment.experiment_id]);"
         "print(*sorted(run.info.status + ' ' + str('mlflow.parentRunId' in run.data.tags) for run in runs), sep='\\n')"
     )
@@ -176,8 +177,8 @@ def test_a_truncated_image_fails_its_runs_by_name_and_no_others(tmp_path: Path) 
     suite = tmp_path / "broken.py"
     suite.write_text(
         "from dataclasses import replace\n"
-        "from experiments.suites.smoke import SUITE as SMOKE\n"
-        "SUITE = replace(SMOKE, checkpoints=('scratch',))\n"
+        "from tests.brief_suite import SUITE as BRIEF\n"
+        "SUITE = replace(BRIEF, checkpoints=('scratch',))\n"
     )
     broken = data / "nyuv2" / "train" / "semseg" / "all" / "0003.png"
     broken.write_bytes(broken.read_bytes()[:200])
@@ -211,7 +212,7 @@ def test_a_killed_job_and_a_killed_driver_lose_nothing_finished(tmp_path: Path, 
         command(runs, data, "--executor", "local", *long), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     killed.append(driver.pid)
-    checkpoint = wait_for(lambda: next(iter(runs.glob("smoke/*pretrain-scratch*/checkpoints/last.pth")), None))
+    checkpoint = wait_for(lambda: next(iter(runs.glob("brief/*pretrain-scratch*/checkpoints/last.pth")), None))
     run_dir = checkpoint.parents[1]
     driver.kill()
     driver.wait()
@@ -232,7 +233,7 @@ def test_ctrl_c_detaches_and_the_same_command_follows_and_collects(tmp_path: Pat
     driver = subprocess.Popen(
         command(runs, data, "--executor", "local"), stdout=subprocess.PIPE, text=True, start_new_session=True
     )
-    wait_for(lambda: next(iter(runs.glob("smoke/*/attempts/1/started.json")), None))
+    wait_for(lambda: next(iter(runs.glob("brief/*/attempts/1/started.json")), None))
     os.killpg(driver.pid, signal.SIGINT)  # as a terminal does: to the driver and all its children
     said, _ = driver.communicate(timeout=60)
     assert driver.returncode == 130

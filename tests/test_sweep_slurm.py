@@ -35,9 +35,9 @@ def test_a_sweep_submitted_and_left_is_collected_later(tmp_path: Path) -> None:
     for task in ("nyuv2-semseg", "nyuv2-depth"):
         assert f"{jobs[task]['job_id']} afterok:{pretraining}" in queue
     wait_for(lambda: all((folder / "result.json").exists() for folder in folders.values()), seconds=240)
-    assert not (runs / "smoke" / "report").exists()
+    assert not (runs / "brief" / "report").exists()
     back = subprocess.run(command(runs, data), capture_output=True, text=True, timeout=120)
     assert back.returncode == 0, back.stdout + back.stderr
     assert "nothing to start: 3 finished" in back.stdout
-    assert (runs / "smoke" / "report" / "index.html").exists()
+    assert (runs / "brief" / "report" / "index.html").exists()
     assert (runs / "mlflow.db").exists()

@@ -1,18 +1,23 @@
-"""Every part of a sweep once, in a minute: one short pre-training, one transfer of each kind, one seed."""
+"""Every transfer once, in minutes: a pre-training of one epoch, then one step of each of the fourteen tasks."""
 
 from dataclasses import replace
 from types import MappingProxyType
 
-from benchmarks.nyuv2 import DEPTH, PRETRAINING, SEMSEG
-from benchmarks.task import Task
+from benchmarks.task import Profile, Recipe, Task
 from experiments.suite import Pretraining, Suite, Transfer
+from experiments.suites.transfer import SUITE as TRANSFER
 
 
-def short(task: Task) -> Task:
+def one_epoch(task: Task) -> Task:
     """Return the task with recipes cut to one epoch."""
-    recipes = {
-        profile: replace(recipe, epochs=1, warmup_epochs=0, num_evaluations=1)
-        for profile, recipe in task.recipes.items()
+    return task.variant(task.name, epochs=1, warmup_epochs=0, num_evaluations=1)
+
+
+def one_step(task: Task) -> Task:
+    """Return the task with recipes cut to one epoch of one batch."""
+    recipes: dict[Profile, Recipe] = {
+        profile: replace(recipe, num_train_images=recipe.batch_size)
+        for profile, recipe in one_epoch(task).recipes.items()
     }
     return replace(task, recipes=MappingProxyType(recipes))
 
@@ -20,11 +25,12 @@ def short(task: Task) -> Task:
 SUITE = Suite(
     name="smoke",
     title="Smoke test",
-    dataset="nyuv2",
-    pretrainings=(Pretraining(task=short(PRETRAINING), inputs=("rgb", "depth", "semseg")),),
-    transfers=(
-        Transfer(task=short(SEMSEG), inputs=("rgb", "depth")),
-        Transfer(task=short(DEPTH), inputs=("rgb",)),
+    dataset=TRANSFER.dataset,
+    pretrainings=tuple(
+        Pretraining(name=part.name, task=one_epoch(part.task), inputs=part.inputs) for part in TRANSFER.pretrainings
+    ),
+    transfers=tuple(
+        Transfer(task=one_step(part.task), inputs=part.inputs, dataset=part.dataset) for part in TRANSFER.transfers
     ),
     checkpoints=("pretrain",),
     seeds=(0,),
