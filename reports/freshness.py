@@ -38,8 +38,8 @@ def look(runs_dir: Path, *, suite: str) -> dict[str, list[int]]:
     """Map every file a report is made from, the reporting code included, to its time (ns) and size."""
     suite_dir, code_dir = runs_dir / suite, Path(__file__).parent
     named = [(path.relative_to(suite_dir).as_posix(), path) for path in _inputs(suite_dir)]
-    code = [*code_dir.glob("*.py"), *code_dir.glob("html/*")]
-    named += [(f"reports/{path.relative_to(code_dir).as_posix()}", path) for path in code]
+    code = [*code_dir.glob("*.py"), *code_dir.glob("html/*"), *code_dir.parent.glob("benchmarks/published.*")]
+    named += [(path.relative_to(code_dir.parent).as_posix(), path) for path in code]
     return {name: [stat.st_mtime_ns, stat.st_size] for name, path in sorted(named) for stat in [path.stat()]}
 
 

@@ -22,18 +22,20 @@ class LossRow:
 class Losses:
     """All pre-trainings of a suite in one table, a row each."""
 
+    datasets: tuple[str, ...]
     metrics: tuple[Metric, ...]
     rows: tuple[LossRow, ...]
 
 
 def losses_of(tables: Sequence[Table]) -> Losses:
     """Put the tables of all pre-trainings into one; what constants reach is said once, below."""
+    datasets = tuple(dict.fromkeys(table.dataset for table in tables))
     metrics = tuple(metric for metric in METRICS.values() if any(metric in table.metrics for table in tables))
     rows = [
         LossRow(
             label=words.checkpoint_label(checkpoint)
             if checkpoint == CONSTANT
-            else f"{words.task_label(table.task)} on {column.inputs}",
+            else f"{words.task_label(table.task)} on {column.inputs}{_of(table.dataset, among=datasets)}",
             checkpoint=checkpoint,
             numbers=tuple(_loss(table, metric=metric, checkpoint=checkpoint, column=column) for metric in metrics),
         )
@@ -45,7 +47,7 @@ def losses_of(tables: Sequence[Table]) -> Losses:
     trained = [row for row in rows if row.checkpoint != CONSTANT]
     constants = dict.fromkeys(row for row in rows if row.checkpoint == CONSTANT)
     whole = [row for row in constants if not any(_says_less(row, than=other) for other in constants)]
-    return Losses(metrics=metrics, rows=(*trained, *whole))
+    return Losses(datasets=datasets, metrics=metrics, rows=(*trained, *whole))
 
 
 def _loss(table: Table, *, metric: Metric, checkpoint: str, column: Column) -> str:
@@ -54,6 +56,10 @@ def _loss(table: Table, *, metric: Metric, checkpoint: str, column: Column) -> s
             cell = row.cells[table.columns.index(column)]
             return cell.number(metric) or cell.note
     return ""
+
+
+def _of(dataset: str, *, among: Sequence[str]) -> str:
+    return f" of {words.dataset_label(dataset)}" if len(among) > 1 else ""
 
 
 def _says_less(row: LossRow, *, than: LossRow) -> bool:

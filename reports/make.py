@@ -38,6 +38,8 @@ class Report:
 def make_report(runs_dir: Path, suite: str) -> Report:
     """Read what the runs of `suite` have left so far and write runs/<suite>/report/; works at any time of a sweep."""
     from reports import render, words
+    from reports.comparison import compare
+    from reports.overview import build_overview
     from reports.page import render_page
     from reports.reconstruction import write_pages
 
@@ -48,7 +50,9 @@ def make_report(runs_dir: Path, suite: str) -> Report:
     primaries = _primaries(results)
     sections = [_section(frame, primary=primary) for primary in primaries]
     tables = [table for section in sections for table in (section.main, section.details) if table]
-    title = f"{suite} on {words.dataset_label(results.dataset)}"
+    overview = build_overview(frame, primaries=[one for one in primaries if not is_pretraining(one.task)])
+    comparisons = compare(results, frame)
+    title = f"{suite} on {words.datasets_label(results.datasets)}"
 
     report = _report_in(runs_dir / suite / "report")
     report.html.parent.mkdir(exist_ok=True)
@@ -56,13 +60,15 @@ def make_report(runs_dir: Path, suite: str) -> Report:
     page = render_page(
         results,
         answers=_answers(frame, primaries=primaries),
+        overview=overview,
         sections=sections,
+        comparisons=comparisons,
         reconstructions=reconstructions,
         now=now,
     )
     write_text(report.html, page)
-    write_text(report.markdown, render.markdown(tables, title=title))
-    write_text(report.latex, render.latex(tables, title=title))
+    write_text(report.markdown, render.markdown(tables, title=title, overview=overview, comparisons=comparisons))
+    write_text(report.latex, render.latex(tables, title=title, overview=overview))
     write_text(report.csv, render.csv_text(tables))
     write_atomically(report.parquet, lambda file: file.write(_parquet(frame)))
     names = [path.name for path in (report.html, report.markdown, report.latex, report.csv, report.parquet)]

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from reports import words
+from reports import comparison, words
 from reports.answers import Answer, Question, lead
+from reports.comparison import Comparison
 from reports.figures import MAX_POINTS, Line, Panel, draw, interval
 from reports.losses import losses_of
-from reports.pictures import Gallery, pretraining_gallery, transfer_gallery
+from reports.overview import MIN_TRANSFERS, Overview
+from reports.pictures import FEW_SAMPLES, MAX_SAMPLES, Gallery, pretraining_gallery, transfer_gallery
 from reports.render import caption, row_label
 from reports.results import Run, SuiteResults, inputs_order, join_inputs, metric_of
 from reports.spool import Curve
@@ -28,6 +30,7 @@ QUESTIONS: Mapping[Question, str] = {
     "depth": "Does depth help as an extra input?",
     "baseline": "Is anything learned at all?",
 }
+MAX_OPEN_ROWS = 20
 _STATE_ORDER: tuple[State, ...] = ("failed", "diverged", "stopped", "blocked", "running", "queued", "finished")
 
 
@@ -38,6 +41,23 @@ class TaskSection:
     task: str
     main: Table
     details: Table | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedNumbers:
+    """What is published for one task, beside ours; `lead` sums it up."""
+
+    comparisons: tuple[Comparison, ...]
+    lead: str
+
+    @property
+    def folded(self) -> bool:
+        """Whether there is nothing to compare, so that the rows are of interest to few."""
+        return all(found.standing in ("differs", "absent") for found in self.comparisons)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return comparison.sources(self.comparisons)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +90,9 @@ def render_page(
     results: SuiteResults,
     *,
     answers: Sequence[Answer],
+    overview: Overview | None,
     sections: Sequence[TaskSection],
+    comparisons: Sequence[Comparison],
     reconstructions: Mapping[str, str],
     now: float,
 ) -> str:
@@ -86,14 +108,17 @@ def render_page(
     runs = sorted(results.runs, key=lambda run: _STATE_ORDER.index(run.status.state))
     return templates.get_template("page.html.j2").render(
         results=results,
-        title=f"{results.suite}: results on {words.dataset_label(results.dataset)}",
-        caveat=words.dataset_caveat(results.dataset),
+        title=f"{results.suite}: results on {words.datasets_label(results.datasets)}",
+        caveats={name: caveat for name in results.datasets if (caveat := words.dataset_caveat(name))},
         date=time.strftime("%d %B %Y, %H:%M", time.localtime(now)),
         command=_command(results.sweep.get("command", "")),
         states=_states(results.runs),
         seconds=sum(run.seconds for run in results.runs),
         blocks=tuple(_blocks(answers)),
+        overview=overview,
         sections=transfer,
+        published=_published(comparisons),
+        published_lead=comparison.lead(comparisons) if comparisons else "",
         losses=losses_of([section.main for section in sections if section not in transfer]),
         curves={section.task: _curves(results.runs, task=section.task) for section in transfer},
         pretraining_curves={run.key: _pretraining_curves(run) for run in results.runs if run.pretraining},
@@ -112,6 +137,17 @@ def render_page(
 
 def _is_pretraining(results: SuiteResults, task: str) -> bool:
     return any(run.pretraining for run in results.runs if run.task == task)
+
+
+def _published(comparisons: Sequence[Comparison]) -> dict[str, PublishedNumbers]:
+    """Sort what is published by task."""
+    found: dict[str, list[Comparison]] = {}
+    for one in comparisons:
+        found.setdefault(one.published.task, []).append(one)
+    return {
+        task: PublishedNumbers(comparisons=tuple(of_task), lead=comparison.lead(of_task))
+        for task, of_task in found.items()
+    }
 
 
 def _command(command: str | Sequence[str]) -> str:
@@ -137,7 +173,8 @@ def _blocks(answers: Sequence[Answer]) -> Iterator[Block]:
         chosen = [found for found in answers if found.question == question]
         if chosen:
             rows = tuple(_plotted(found, among=chosen) for found in chosen)
-            yield Block(heading=heading, lead=lead(question, chosen), rows=rows, folded=question == "baseline")
+            folded = question == "baseline" or len(rows) > MAX_OPEN_ROWS
+            yield Block(heading=heading, lead=lead(question, chosen), rows=rows, folded=folded)
 
 
 def _plotted(found: Answer, *, among: Sequence[Answer]) -> Plotted:
@@ -211,7 +248,9 @@ def _pretraining_curves(run: Run) -> str:
 
 
 def _gallery(results: SuiteResults, task: str) -> Gallery | None:
-    return transfer_gallery([run for run in results.runs if run.task == task])
+    # A page with many tasks stays small enough to be sent.
+    num_samples = MAX_SAMPLES if results.num_transfers < MIN_TRANSFERS else FEW_SAMPLES
+    return transfer_gallery([run for run in results.runs if run.task == task], max_samples=num_samples)
 
 
 def _run_href(run: Run) -> str:

@@ -11,7 +11,7 @@ from PIL import Image
 from reports import words
 from reports.results import Run, inputs_order, join_inputs
 
-MAX_SAMPLES = 5
+MAX_SAMPLES, FEW_SAMPLES = 5, 2
 MAX_WIDTH = 240
 MAX_LABEL_COLOURS = 64
 _SHARED = ("rgb", "depth", "target")
@@ -36,7 +36,7 @@ class Gallery:
     seed: int
 
 
-def transfer_gallery(runs: Sequence[Run]) -> Gallery | None:
+def transfer_gallery(runs: Sequence[Run], *, max_samples: int = MAX_SAMPLES) -> Gallery | None:
     """Set the predictions of all runs of one task side by side, at the lowest seed that has any."""
     shown = [run for run in runs if _predictions(run)]
     if not shown:
@@ -46,7 +46,7 @@ def transfer_gallery(runs: Sequence[Run]) -> Gallery | None:
         (run for run in shown if run.seed == seed),
         key=lambda run: (inputs_order(join_inputs(run.inputs)), run.checkpoint),
     )
-    names = tuple(_predictions(shown[0]))[:MAX_SAMPLES]
+    names = tuple(_predictions(shown[0]))[:max_samples]
     shared = [kind for kind in _SHARED if any(kind in images for run in shown for images in _predictions(run).values())]
     rows = tuple(
         (*(_shared(shown, kind=kind, name=name) for kind in shared), *_made(shown, name=name)) for name in names

@@ -1,4 +1,4 @@
-"""One table of cells, written three ways: Markdown, LaTeX (booktabs) and CSV with every raw value."""
+"""Tables of cells, written three ways: Markdown, LaTeX (booktabs) and CSV with every raw value."""
 
 import csv
 import io
@@ -8,6 +8,9 @@ from types import MappingProxyType
 
 from multimae.metrics import Metric
 from reports import words
+from reports.comparison import Comparison, sources
+from reports.overview import Overview, OverviewRow
+from reports.results import join_inputs
 from reports.tables import Cell, Column, Row, Table, footnotes
 
 CSV_COLUMNS = (
@@ -38,14 +41,25 @@ _LATEX: Mapping[str, str] = MappingProxyType(
 )
 
 
-def markdown(tables: Sequence[Table], *, title: str) -> str:
-    """Write all tables as one Markdown page."""
-    return "\n".join([f"# {title}", *(line for table in tables for line in _markdown_table(table)), ""])
+def markdown(
+    tables: Sequence[Table], *, title: str, overview: Overview | None = None, comparisons: Sequence[Comparison] = ()
+) -> str:
+    """Write all tables as one Markdown page, the published numbers of a task behind its last table."""
+    lines = [f"# {title}", *(_markdown_overview(overview) if overview else ())]
+    for place, table in enumerate(tables):
+        lines += _markdown_table(table)
+        if table.task not in [later.task for later in tables[place + 1 :]]:
+            lines += _markdown_comparisons([found for found in comparisons if found.published.task == table.task])
+    return "\n".join([*lines, ""])
 
 
-def latex(tables: Sequence[Table], *, title: str) -> str:
+def latex(tables: Sequence[Table], *, title: str, overview: Overview | None = None) -> str:
     r"""Write all tables as `table` environments; the preamble needs \usepackage{booktabs}."""
-    lines = [f"% {_one_line(title)}", r"% needs \usepackage{booktabs}"]
+    lines = [
+        f"% {_one_line(title)}",
+        r"% needs \usepackage{booktabs}",
+        *(_latex_overview(overview) if overview else ()),
+    ]
     return "\n".join([*lines, *(line for table in tables for line in _latex_table(table)), ""])
 
 
@@ -73,14 +87,21 @@ def row_label(row: Row, *, table: Table) -> str:
 
 
 def caption(table: Table) -> str:
-    """Name task, data set and, where there is only one, the metric."""
-    label = f"{words.task_label(table.task)} on {words.dataset_label(table.dataset)}"
-    return f"{label}: {words.metric_label(table.metrics[0])}" if len(table.metrics) == 1 else label
+    """Name task, data set, the metric where there is only one, and how images were shown where not once and whole."""
+    label = words.task_on(table.task, dataset=table.dataset)
+    if len(table.metrics) == 1:
+        label = f"{label}: {words.metric_label(table.metrics[0])}"
+    return "; ".join([label, *(scoring.ways for scoring in table.scorings if scoring.ways)])
+
+
+def overview_head(row: OverviewRow) -> str:
+    """Name a row of the overview by what is predicted from what."""
+    return f"{words.task_on(row.task, dataset=row.dataset)}, from {row.inputs}"
 
 
 def _markdown_table(table: Table) -> Iterator[str]:
     yield from ("", f"## {_bare(caption(table))}", "")
-    heads = [f"{column.inputs} ({column.protocol})" for column in table.columns]
+    heads = [f"{column.inputs} ({column.protocol}{table.remark(column.protocol)})" for column in table.columns]
     yield "| | " + " | ".join(_bare(head) for head in heads) + " |"
     yield "|:--|" + "--:|" * len(heads)
     for row in table.rows:
@@ -88,6 +109,40 @@ def _markdown_table(table: Table) -> Iterator[str]:
         yield f"| {_bare(row_label(row, table=table))} | {cells} |"
     yield ""
     yield from (f"- {_bare(note)}" for note in footnotes(table))
+
+
+def _markdown_overview(overview: Overview) -> Iterator[str]:
+    yield from ("", f"## {_bare(overview.caption)}", "")
+    heads = ["", "metric", *map(words.checkpoint_label, overview.checkpoints)]
+    yield "| " + " | ".join(_bare(head) for head in heads) + " |"
+    yield "|:--|:--|" + "--:|" * len(overview.checkpoints)
+    for row in overview.rows:
+        cells = [_markdown_cell(cell, metric=row.metric) for cell in row.cells]
+        yield "| " + " | ".join([_bare(overview_head(row)), _bare(overview.metric_label(row)), *cells]) + " |"
+    if overview.mean_ranks:
+        yield "| mean rank ↓ | | " + " | ".join(f"{rank:.2f}" for rank in overview.mean_ranks) + " |"
+    yield ""
+    yield from (f"- {_bare(note)}" for note in overview.notes)
+
+
+def _markdown_comparisons(comparisons: Sequence[Comparison]) -> Iterator[str]:
+    if not comparisons:
+        return
+    yield from ("", "### Published", "", "| method | inputs | metric, protocol | published | ours | difference |")
+    yield "|:--|:--|:--|--:|--:|:--|"
+    for found in comparisons:
+        published, metric = found.published, found.metric
+        cells = [
+            published.method,
+            join_inputs(published.inputs),
+            f"{words.metric_label(metric)}, {published.protocol}",
+            words.number(published.value, metric=metric),
+            found.ours,
+            found.sentence,
+        ]
+        yield "| " + " | ".join(map(_bare, cells)) + " |"
+    yield ""
+    yield from (f"- {_bare(note)}" for note in sources(comparisons))
 
 
 def _markdown_cell(cell: Cell, *, metric: Metric) -> str:
@@ -100,10 +155,8 @@ def _markdown_cell(cell: Cell, *, metric: Metric) -> str:
 def _latex_table(table: Table) -> Iterator[str]:
     yield from ("", r"\begin{table}", r"\centering", rf"\caption{{{escape_latex(caption(table))}}}")
     yield from (rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}", r"\toprule")
-    yield (
-        " & ".join(["", *(rf"\multicolumn{{{width}}}{{c}}{{{escape_latex(name)}}}" for name, width in table.spans)])
-        + r" \\"
-    )
+    heads = [(width, escape_latex(name + table.remark(name))) for name, width in table.spans]
+    yield " & ".join(["", *(rf"\multicolumn{{{width}}}{{c}}{{{head}}}" for width, head in heads)]) + r" \\"
     yield from _cmidrules([width for _, width in table.spans])
     yield " & ".join(["", *(escape_latex(column.inputs) for column in table.columns)]) + r" \\"
     yield r"\midrule"
@@ -112,6 +165,23 @@ def _latex_table(table: Table) -> Iterator[str]:
         yield " & ".join([escape_latex(row_label(row, table=table)), *cells]) + r" \\"
     yield from (r"\bottomrule", r"\end{tabular}")
     yield from (rf"\par\smallskip{{\footnotesize {escape_latex(note)}.}}" for note in footnotes(table))
+    yield r"\end{table}"
+
+
+def _latex_overview(overview: Overview) -> Iterator[str]:
+    yield from ("", r"\begin{table}", r"\centering", rf"\caption{{{escape_latex(overview.caption)}}}")
+    yield from (rf"\begin{{tabular}}{{ll{'r' * len(overview.checkpoints)}}}", r"\toprule")
+    heads = ["", "", *map(words.checkpoint_label, overview.checkpoints)]
+    yield " & ".join(map(escape_latex, heads)) + r" \\"
+    yield r"\midrule"
+    for row in overview.rows:
+        cells = [_latex_cell(cell, metric=row.metric) for cell in row.cells]
+        yield " & ".join([escape_latex(overview_head(row)), escape_latex(overview.metric_label(row)), *cells]) + r" \\"
+    if overview.mean_ranks:
+        ranks = [f"{rank:.2f}" for rank in overview.mean_ranks]
+        yield " & ".join([r"mean rank $\downarrow$", "", *ranks]) + r" \\"
+    yield from (r"\bottomrule", r"\end{tabular}")
+    yield from (rf"\par\smallskip{{\footnotesize {escape_latex(note)}.}}" for note in overview.notes)
     yield r"\end{table}"
 
 

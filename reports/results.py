@@ -23,7 +23,8 @@ CONSTANT = "constant"
 
 COLUMNS = (
     "run", "suite", "task", "checkpoint", "inputs", "seed", "size", "dataset", "split", "protocol", "metric", "value",
-    "n", "unit", "higher_is_better", "steps", "seconds", "attempts", "digest", "status",
+    "n", "unit", "higher_is_better", "selection", "inference", "flip", "steps", "seconds", "attempts", "digest",
+    "status",
 )  # fmt: skip
 
 _KEY = re.compile(r"(?P<task>.+)-(?P<checkpoint>[^-]+)-(?P<inputs>[^-]+)-s(?P<seed>\d+)-(?P<digest>[0-9a-f]+)")
@@ -33,7 +34,8 @@ _KEY = re.compile(r"(?P<task>.+)-(?P<checkpoint>[^-]+)-(?P<inputs>[^-]+)-s(?P<se
 class Run:
     """One training: what was asked for, where it stands, and its result once there is one.
 
-    `primary_metric` and `primary_protocol` are empty while neither run.json nor result.json exists.
+    `dataset` is what it reads, which rooms may be whatever its task is called. `settings` are flat, a recipe's fields
+    at their defaults left out; they, `profile` and the primary number are empty while there is no run.json.
     """
 
     key: str
@@ -42,7 +44,10 @@ class Run:
     checkpoint: str
     inputs: tuple[str, ...]
     seed: int
+    dataset: str
     size: str
+    profile: str
+    settings: Mapping[str, Any]
     digest: str
     digest_parts: Mapping[str, str]
     data_source: Mapping[str, str]
@@ -69,12 +74,20 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class SuiteResults:
-    """A suite's current plan and its runs, in the plan's order; `sweep` is sweep.json."""
+    """A suite's current plan and its runs, in the plan's order; `sweep` is sweep.json.
+
+    `datasets` maps what the runs read to its number of images per split, as far as sweep.json tells.
+    """
 
     suite: str
-    dataset: str
+    datasets: Mapping[str, Mapping[str, int]]
     sweep: Mapping[str, Any]
     runs: tuple[Run, ...]
+
+    @property
+    def num_transfers(self) -> int:
+        """Count what is measured: tasks from one set of inputs each."""
+        return len({(run.task, run.inputs) for run in self.runs if not run.pretraining})
 
 
 def is_pretraining(task: str) -> bool:
@@ -87,8 +100,8 @@ def read_suite(runs_dir: Path, *, suite: str, now: float) -> SuiteResults:
     drafts = {key: _read_draft(runs_dir / suite / key) for key in sweep["keys"]}
     own = {key: draft.own_status(now) for key, draft in drafts.items()}
     statuses = with_dependencies(own, depends_on={key: draft.depends_on for key, draft in drafts.items()})
-    runs = tuple(draft.run(status=statuses[key], size=str(sweep.get("size", ""))) for key, draft in drafts.items())
-    return SuiteResults(suite=suite, dataset=str(sweep["dataset"]), sweep=sweep, runs=runs)
+    runs = tuple(draft.run(status=statuses[key], sweep=sweep) for key, draft in drafts.items())
+    return SuiteResults(suite=suite, datasets=_datasets(runs, sweep=sweep), sweep=sweep, runs=runs)
 
 
 def read_sweep(runs_dir: Path, *, suite: str) -> dict[str, Any]:
@@ -113,7 +126,7 @@ def to_frame(results: SuiteResults) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    rows = [row for run in results.runs for row in _rows(run, suite=results.suite, dataset=results.dataset)]
+    rows = [row for run in results.runs for row in _rows(run, suite=results.suite)]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     whole_numbers = ("seed", "n", "steps", "attempts")
     kinds = dict.fromkeys(whole_numbers, "Int64") | {"higher_is_better": "boolean", "value": "float64"}
@@ -159,7 +172,7 @@ class _Draft:
     def own_status(self, now: float) -> Status:
         return own_status(result=self.result, attempts=self.attempts, last_sign=self.record.last_time, now=now)
 
-    def run(self, *, status: Status, size: str) -> Run:
+    def run(self, *, status: Status, sweep: Mapping[str, Any]) -> Run:
         described, primary = self.described, self.described.get("primary") or {}
         return Run(
             key=self.directory.name,
@@ -168,7 +181,10 @@ class _Draft:
             checkpoint=described["checkpoint"],
             inputs=tuple(described["inputs"]),
             seed=int(described["seed"]),
-            size=str(described.get("size", size)),
+            dataset=self._dataset(otherwise=str(sweep["dataset"])),
+            size=str(described.get("size", sweep.get("size", ""))),
+            profile=str(described.get("profile", sweep.get("profile", ""))),
+            settings=described.get("settings") or {},
             digest=self.directory.name.rsplit("-", 1)[-1],
             digest_parts={part: _short(value) for part, value in (described.get("digest") or {}).items() if value},
             data_source=described.get("dataset") or {},
@@ -179,6 +195,18 @@ class _Draft:
             num_attempts=len(self.attempts),
             result=self.result,
         )
+
+    def _dataset(self, *, otherwise: str) -> str:
+        planned = (self.described.get("dataset") or {}).get("name")
+        return str(planned or (self.result or {}).get("dataset") or otherwise)
+
+
+def _datasets(runs: Sequence[Run], *, sweep: Mapping[str, Any]) -> dict[str, Mapping[str, int]]:
+    """Count the images of every data set read; a sweep.json of one data set once had its counts at the top."""
+    counts: Mapping[str, Mapping[str, int]] = sweep.get("datasets") or {
+        sweep["dataset"]: {name: sweep[name] for name in ("num_train", "num_test") if name in sweep}
+    }
+    return {name: counts.get(name, {}) for name in dict.fromkeys(run.dataset for run in runs) or counts}
 
 
 def _read_draft(directory: Path) -> _Draft:
@@ -210,10 +238,10 @@ def _short(part: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
-def _rows(run: Run, *, suite: str, dataset: str) -> Iterator[dict[str, Any]]:
+def _rows(run: Run, *, suite: str) -> Iterator[dict[str, Any]]:
     about = {
         "run": run.key, "suite": suite, "task": run.task, "checkpoint": run.checkpoint,
-        "inputs": join_inputs(run.inputs), "seed": run.seed, "size": run.size, "dataset": dataset,
+        "inputs": join_inputs(run.inputs), "seed": run.seed, "size": run.size, "dataset": run.dataset,
         "steps": run.steps, "seconds": run.seconds, "attempts": run.num_attempts, "digest": run.digest,
         "status": run.status.text,
     }  # fmt: skip
@@ -222,7 +250,7 @@ def _rows(run: Run, *, suite: str, dataset: str) -> Iterator[dict[str, Any]]:
         return
     for row in run.result["rows"]:
         status = "diverged" if row["value"] is None else run.status.text
-        yield about | _number(row) | {"status": status}
+        yield about | _number(row) | _scoring(row, run=run) | {"status": status}
     for row in run.result.get("baselines") or ():
         yield about | _number(row) | {"checkpoint": CONSTANT, "status": "baseline"}
 
@@ -237,4 +265,14 @@ def _number(row: Mapping[str, Any]) -> dict[str, Any]:
         "n": row.get("n"),
         "unit": metric.unit,
         "higher_is_better": metric.higher_is_better,
+    }
+
+
+def _scoring(row: Mapping[str, Any], *, run: Run) -> dict[str, str]:
+    """Say which weights a number belongs to and how they were shown the images: only `standard` has ways to choose."""
+    chosen = run.settings if row["protocol"] == "standard" else {}
+    return {
+        "selection": row.get("selection", "last"),
+        "inference": chosen.get("recipe.inference", "whole"),
+        "flip": chosen.get("recipe.flip", "none"),
     }

@@ -5,11 +5,12 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from multimae.metrics import METRICS, Metric
 from reports import words
 from reports.results import CONSTANT, inputs_order, metric_of
+from reports.scoring import Scoring, scoring_notes, scorings_of
 from reports.stats import ALPHA, Summary, holm, paired_difference, summarise
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 Mark = Literal["best", "tied", "none"]
 FrameRow = Mapping[Hashable, Any]
+Place = TypeVar("Place", bound=Hashable)
 
 
 class Setting(NamedTuple):
@@ -100,6 +102,7 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     num_seeds: tuple[int, ...]
+    scorings: tuple[Scoring, ...]
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -110,12 +113,16 @@ class Table:
         """Each protocol with its number of columns, for a heading above them."""
         return tuple((name, len(list(group))) for name, group in groupby(self.columns, lambda column: column.protocol))
 
+    def remark(self, protocol: str) -> str:
+        """Say what nobody may overlook about a protocol's numbers, to follow its name."""
+        return next(scoring.remark for scoring in self.scorings if scoring.protocol == protocol)
+
 
 def build_table(frame: "pd.DataFrame", *, task: str, metrics: Sequence[str], protocols: Sequence[str]) -> Table:
     """Summarise `task` over its seeds and mark, within each metric and protocol, the cells that share the lead."""
     of_task = frame[frame["task"] == task]
     settings = split(of_task)
-    checkpoints = sorted({setting.checkpoint for setting in settings}, key=_checkpoint_order)
+    checkpoints = sorted({setting.checkpoint for setting in settings}, key=checkpoint_order)
     all_inputs = sorted({setting.inputs for setting in settings}, key=inputs_order)
     columns = tuple(Column(protocol=protocol, inputs=inputs) for protocol in protocols for inputs in all_inputs)
     rows = [
@@ -123,7 +130,7 @@ def build_table(frame: "pd.DataFrame", *, task: str, metrics: Sequence[str], pro
             metric=metric_of(name),
             checkpoint=checkpoint,
             cells=tuple(
-                _cell(
+                cell_of(
                     settings.get(Setting(task, checkpoint, column.inputs), ()),
                     protocol=column.protocol,
                     metric=name,
@@ -141,6 +148,7 @@ def build_table(frame: "pd.DataFrame", *, task: str, metrics: Sequence[str], pro
         columns=columns,
         rows=_marked(rows, columns=columns),
         num_seeds=tuple(sorted({cell.summary.n for row in rows for cell in row.cells if cell.comparable})),
+        scorings=scorings_of(of_task, task=task, protocols=protocols),
     )
 
 
@@ -198,12 +206,14 @@ def footnotes(table: Table) -> tuple[str, ...]:
         )
     if any(cell.summary.num_diverged for row in table.rows for cell in row.cells):
         notes.append("diverged trainings are counted, never averaged; a setting with one takes no part in the test")
+    notes += scoring_notes(table.scorings)
     if caveat := words.dataset_caveat(table.dataset):
         notes.append(caveat.removesuffix("."))
     return tuple(notes)
 
 
-def _cell(rows: Sequence[FrameRow], *, protocol: str, metric: str, baseline: bool) -> Cell:
+def cell_of(rows: Sequence[FrameRow], *, protocol: str, metric: str, baseline: bool = False) -> Cell:
+    """Sum up one setting's rows of the frame; a seed without a value is counted under its reason."""
     values = values_by_seed(rows, protocol=protocol, metric=metric)
     status_of_seed = {int(row["seed"]): str(row["status"]) for row in rows}
     missing = Counter(
@@ -224,14 +234,15 @@ def _marked(rows: Sequence[Row], *, columns: Sequence[Column]) -> tuple[Row, ...
                 for j, column in enumerate(columns)
                 if row.metric == metric and column.protocol == protocol and row.cells[j].comparable
             }
-            marks |= _marks(candidates, higher_is_better=metric.higher_is_better)
+            marks |= marks_of(candidates, higher_is_better=metric.higher_is_better)
     return tuple(
         replace(row, cells=tuple(replace(cell, mark=marks.get((i, j), "none")) for j, cell in enumerate(row.cells)))
         for i, row in enumerate(rows)
     )
 
 
-def _marks(candidates: Mapping[tuple[int, int], Cell], *, higher_is_better: bool) -> dict[tuple[int, int], Mark]:
+def marks_of(candidates: Mapping[Place, Cell], *, higher_is_better: bool) -> dict[Place, Mark]:
+    """Mark the best of comparable cells and what a paired t test, Holm-corrected, cannot tell apart from it."""
     if len(candidates) < 2:
         return {}
     sign = 1 if higher_is_better else -1
@@ -243,11 +254,12 @@ def _marks(candidates: Mapping[tuple[int, int], Cell], *, higher_is_better: bool
     }
     tested = [place for place, test in tests.items() if test.n >= 2]
     adjusted = dict(zip(tested, holm([tests[place].p_value for place in tested]), strict=True))
-    tied: dict[tuple[int, int], Mark] = {place: "tied" for place, p in adjusted.items() if p >= ALPHA}
+    tied: dict[Place, Mark] = {place: "tied" for place, p in adjusted.items() if p >= ALPHA}
     return tied | {best: "best"}
 
 
-def _checkpoint_order(checkpoint: str) -> tuple[int, str]:
+def checkpoint_order(checkpoint: str) -> tuple[int, str]:
+    """Sort key: the suite's pre-training, from scratch, all others by name, and the constant predictor last."""
     known = ("pretrain", "scratch")
     if checkpoint == CONSTANT:
         return len(known) + 1, checkpoint
