@@ -8,7 +8,8 @@ from multimae.data.spec import DatasetSpec, distinct_palette
 
 HOW_TO_GET = """\
 ImageNet-1K is free for research, after registration with its authors, and is not shipped with this project.
-1. Unpack the official archives into class folders, one file per image:
+1. Unpack the official archives into class folders, one file per image; for classification that is all (train/n01440764/
+   is read without rgb/ between, too):
      imagenet/{train,val}/rgb/n01440764/n01440764_10026.JPEG
 2. For pre-training add pseudo labels under the same names, as .png:
      imagenet/{train,val}/depth/n01440764/n01440764_10026.png    16-bit; any unit, larger is farther

@@ -1,32 +1,32 @@
-"""Where a data set's files lie: `ROOT/{train,test}/{modality}/{class, or all}/{name}.{ext}`. Free of torch.
+"""Which samples a data set has: `ROOT/{train,val,test}/{modality}/{class, or all}/{name}.{ext}`. Free of torch.
 
 Modalities are paired by name: pairing sorted lists by position, as the reference does, shifts every sample after a
-missing file without a word. Where there is no `test`, `val` serves, as published splits are often called.
+missing file without a word. Folders as published are read, too (`arrangements.py`).
 """
 
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha1, sha256
 from pathlib import Path
 from typing import Literal
 
+from multimae.data.arrangements import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+from multimae.data.arrangements import NO_CLASS as NO_CLASS
+from multimae.data.arrangements import SPLITS, VALIDITY, Place, arrangement, is_arranged
 from multimae.data.sample import DataError, DataNotFoundError, Samples
 from multimae.data.spec import DatasetSpec
+from multimae.modalities import MODALITIES
 
-SPLITS = ("train", "test")
-SPLIT_FOLDERS = {"train": ("train",), "test": ("test", "val")}
-VALIDITY = "mask_valid"
-NO_CLASS = "all"
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
+MEASURED = frozenset({"depth", "normals", "domain"})
+"""Kinds of maps that `mask_valid` speaks of."""
 
 Missing = Literal["error", "allow"]
 
 
 def find_root(data_root: Path, spec: DatasetSpec) -> Path:
-    """Return the folder that holds `train` or `test`: `data_root/<name>` or `data_root` itself."""
-    candidates = (data_root / spec.name, data_root)
+    """Return the folder that holds the splits: one of the data set's names in `data_root`, or `data_root` itself."""
+    candidates = (*(data_root / name for name in spec.folder_names), data_root)
     for candidate in candidates:
-        if any((candidate / folder).is_dir() for folders in SPLIT_FOLDERS.values() for folder in folders):
+        if is_arranged(candidate):
             return candidate
     looked = "\n".join(f"  {candidate}/{{{','.join(SPLITS)}}}" for candidate in candidates)
     exists = "" if data_root.is_dir() else f" ({data_root} does not exist)"
@@ -34,17 +34,22 @@ def find_root(data_root: Path, spec: DatasetSpec) -> Path:
 
 
 def split_dir(root: Path, split: str) -> Path:
-    """Return the folder of a split."""
-    known = [root / name for name in SPLIT_FOLDERS.get(split, (split,))]
-    return next((folder for folder in known if folder.is_dir()), known[0])
+    """Return the folder of a split; all splits of a data set may lie in one."""
+    return arrangement(root).home(split)
+
+
+def own_val(root: Path) -> bool:
+    """Say whether the data set has a validation split of its own, beside the test split."""
+    return arrangement(root).own_val
 
 
 def with_validity(root: Path, split: str, modalities: Sequence[str]) -> tuple[str, ...]:
-    """Add `mask_valid` to modalities that have depth, where the data set has it."""
+    """Add `mask_valid` to modalities that may be invalid somewhere, where the data set has it."""
     wanted = tuple(modalities)
-    if "depth" in wanted and VALIDITY not in wanted and (split_dir(root, split) / VALIDITY).is_dir():
-        return (*wanted, VALIDITY)
-    return wanted
+    if VALIDITY in wanted or not any(name in MODALITIES and MODALITIES[name].kind in MEASURED for name in wanted):
+        return wanted
+    there = arrangement(root).place(split, VALIDITY).folder.is_dir()
+    return (*wanted, VALIDITY) if there else wanted
 
 
 def list_samples(
@@ -60,18 +65,19 @@ def list_samples(
     `folders`: a modality's folder where it is not its name, such as `pseudo_depth`. `missing="allow"` keeps samples
     that lack some of the modalities.
     """
-    home = split_dir(root, split)
-    places = {modality: home / (folders or {}).get(modality, modality) for modality in modalities}
+    arranged = arrangement(root)
+    places = {modality: arranged.place(split, (folders or {}).get(modality, modality)) for modality in modalities}
     found = {modality: _suffixes_by_name(place) for modality, place in places.items()}
-    names = sorted(set().union(*found.values()))
+    names = set[str]().union(*found.values())
     if not names:
-        raise DataError(f"no images in {home / ('{' + ','.join(place.name for place in places.values()) + '}')}")
+        raise DataError(f"no images of {split} in {', '.join(str(place.folder) for place in places.values())}")
     if missing == "error":
-        _check_complete(home, names, found)
+        names.update(*(place.names or () for place in places.values()))
+        _check_complete(arranged.home(split), sorted(names), found)
     return Samples(
-        names=tuple(names),
-        folders={modality: _folder_of_names(place) for modality, place in places.items()},
-        suffixes={modality: _compact(suffixes, names=names) for modality, suffixes in found.items()},
+        names=tuple(sorted(names)),
+        folders={modality: place.base for modality, place in places.items()},
+        suffixes={modality: _compact(suffixes, num_names=len(names)) for modality, suffixes in found.items()},
     )
 
 
@@ -91,14 +97,12 @@ def labels(root: Path, split: str, names: Iterable[str]) -> dict[str, str]:
 
 def class_names(root: Path) -> tuple[str, ...]:
     """Return the names of the training split's classes in the order of their numbers; none where there are none."""
-    home = split_dir(root, "train")
-    if (home / "labels.csv").is_file():
-        rows = (home / "labels.csv").read_text("utf-8").split("\n")[1:]
-        return tuple(sorted({row.split(",", maxsplit=1)[1] for row in rows if row}))
-    if not home.is_dir():
-        return ()
-    folders = {entry.name for modality in home.iterdir() if modality.is_dir() for entry in _subfolders(modality)}
-    return tuple(sorted(folders - {NO_CLASS}))
+    arranged = arrangement(root)
+    table = arranged.home("train") / "labels.csv"
+    if not table.is_file():
+        return arranged.class_names()
+    rows = table.read_text("utf-8").split("\n")[1:]
+    return tuple(sorted({row.split(",", maxsplit=1)[1] for row in rows if row}))
 
 
 def fingerprint(root: Path, splits: Iterable[str], modalities: Sequence[str]) -> str:
@@ -106,13 +110,13 @@ def fingerprint(root: Path, splits: Iterable[str], modalities: Sequence[str]) ->
 
     A file changed without a change of its size is not seen.
     """
+    arranged = arrangement(root)
     lines = []
     for split in splits:
         for modality in with_validity(root, split, modalities):
-            lines += [
-                f"{split}/{modality}/{name} {entry.stat().st_size}" for name, entry in _images(root, split, modality)
-            ]
-        table = split_dir(root, split) / "labels.csv"
+            files = arranged.place(split, modality).files()
+            lines += [f"{split}/{modality}/{name}{suffix} {entry.stat().st_size}" for name, suffix, entry in files]
+        table = arranged.home(split) / "labels.csv"
         if table.is_file():
             lines.append(f"{split}/labels.csv {sha256(table.read_bytes()).hexdigest()}")
     return sha256("\n".join(sorted(lines)).encode()).hexdigest()
@@ -149,51 +153,19 @@ def name_order(name: str) -> float:
     return int.from_bytes(sha1(name.encode()).digest()[:8]) / 2**64
 
 
-def _folder_of_names(place: Path) -> Path:
-    """Return the folder that names are relative to: the only class folder `all` is left out of them."""
-    return place / NO_CLASS if (place / NO_CLASS).is_dir() else place
-
-
-def _subfolders(place: Path) -> Iterator["os.DirEntry[str]"]:
-    with os.scandir(place) as entries:
-        yield from (entry for entry in entries if entry.is_dir())
-
-
-def _images_in(place: Path) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
-    """Yield every image below a modality's folder with its path relative to the folder of names."""
-    if not place.is_dir():
-        home = place.parent
-        there = sorted(entry.name for entry in home.iterdir()) if home.is_dir() else "not even its split"
-        raise DataNotFoundError(f"no folder {place}; in {home} there is {there}")
-    classes = [NO_CLASS] if (place / NO_CLASS).is_dir() else sorted(entry.name for entry in _subfolders(place))
-    for label in classes:
-        prefix = "" if label == NO_CLASS else f"{label}/"
-        with os.scandir(place / label) as entries:
-            for entry in entries:
-                if os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES:  # noqa: PTH122  # of millions of names
-                    yield prefix + entry.name, entry
-
-
-def _images(root: Path, split: str, modality: str) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
-    return _images_in(split_dir(root, split) / modality)
-
-
-def _suffixes_by_name(place: Path) -> dict[str, str]:
+def _suffixes_by_name(place: Place) -> dict[str, str]:
     suffixes: dict[str, str] = {}
-    for file, entry in _images_in(place):
-        name, suffix = os.path.splitext(file)  # noqa: PTH122
+    for name, suffix, entry in place.files():
         other = suffixes.setdefault(name, suffix)
         if other is not suffix and other != suffix:
-            raise DataError(
-                f"{_folder_of_names(place) / (name + other)} and {entry.name} are two files for one sample; remove one"
-            )
+            raise DataError(f"{place.base / (name + other)} and {entry.name} are two files for one sample; remove one")
     return suffixes
 
 
-def _compact(suffixes: Mapping[str, str], *, names: Sequence[str]) -> str | Mapping[str, str]:
+def _compact(suffixes: Mapping[str, str], *, num_names: int) -> str | Mapping[str, str]:
     """Keep one suffix for all names where that says everything."""
     kinds = set(suffixes.values())
-    return next(iter(kinds)) if len(kinds) == 1 and len(suffixes) == len(names) else suffixes
+    return next(iter(kinds)) if len(kinds) == 1 and len(suffixes) == num_names else suffixes
 
 
 def _check_complete(folder: Path, names: Sequence[str], found: Mapping[str, Mapping[str, str]]) -> None:

@@ -14,15 +14,15 @@ HOW_TO_GET = """\
 NYU Depth v2 is free for research and is not shipped with this project.
 1. From the authors' page (search for "NYU Depth Dataset V2") download nyu_depth_v2_labeled.mat (2.8 GB: images, depths
    in metres, labels) and splits.mat (trainNdxs, testNdxs; 1-based), and classMapping40.mat (894 -> 40 classes).
-   The .mat file is HDF5 in MATLAB's axis order: transpose every array.
-2. Write one file per frame, named by its 1-based index with four digits (0001 .. 1449), 795 train and 654 test, as
-     nyuv2/{train,test}/rgb/all/0001.jpg         8-bit colour (.png works too)
+2. multimae data prepare nyuv2 --from DIR --out nyuv2
+   writes one file per frame and modality, named by its 1-based index (0001 .. 1449), 795 train and 654 test:
+     nyuv2/{train,test}/rgb/all/0001.png         8-bit colour (.jpg works too)
      nyuv2/{train,test}/depth/all/0001.png       16-bit, millimetres, 0 = invalid
      nyuv2/{train,test}/semseg/all/0001.png      8-bit, 0 = unlabelled, classes 1..40
      nyuv2/{train,test}/mask_valid/all/0001.png  8-bit, 255 = valid (optional; the toolbox crop: rows 44..469, columns
                                                  40..599, counted from 0)
 3. Pass the folder that holds nyuv2/, or nyuv2/ itself, as --data-root.
-The reference's preparation script differs: it writes 6553.6 units per metre and calls the last folder `mask`."""
+The reference's preparation script differs: 6553.6 units per metre, and the last folder is called `mask`."""
 
 SPEC = DatasetSpec(
     name="nyuv2",

@@ -2,43 +2,62 @@
 
 import colorsys
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from multimae.modalities import MODALITIES
 
 RGB = tuple[int, int, int]
 CropBox = tuple[int, int, int, int]
 
+HOW_TO_ARRANGE = """\
+Arrange it as ROOT/{train,test}/MODALITY/all/NAME.png, one file per image and modality, and pass ROOT (or the folder
+that holds it) as --data-root:
+  rgb         8-bit colour (.jpg works too)
+  depth       16-bit, millimetres, 0 = invalid
+  semseg      8-bit, 0 = unlabelled, classes from 1 (DatasetSpec(first_label=0): classes from 0, 255 = unlabelled)
+  mask_valid  8-bit, 255 = valid depth (optional)
+A folder val beside train and test holds images to judge trainings by; without one, recipe.val_ratio holds some out."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetSpec:
     """Describe one data set; `multimae/data/<name>.py` holds it as `SPEC`.
 
-    `classes` leave out "unlabelled". Class `classes[i]` is trained as i and stored as i + `first_label`: with 1, 0 on
-    disk is unlabelled; with 0, as in pseudo labels of the reference, 255 is.
-    `depth_mean_mm` and `depth_std_mm` are taken over the valid pixels of the training depth.
+    `classes` leave out "unlabelled"; there are none where nothing is segmented. Class `classes[i]` is trained as i and
+    stored as i + `first_label`: with 1, 0 on disk is unlabelled; with 0, as in pseudo labels of the reference, 255 is.
+    `label_map` is for files of other, finer classes: stored code c means class `label_map[c]`, counted from 1, or 0,
+    unlabelled.
+    `depth_mean_mm` and `depth_std_mm` are taken over the valid pixels of the training depth; only tasks that predict
+    depth in metres use them, all others standardise each map.
     `eval_crop` is (top, bottom, left, right) at original resolution, ends excluded, of the standard depth protocol.
+    `folders` are the names its folder goes by, first the one we give it; none is its own name.
     `how_to_get` is shown to a user whose data is not there: say where it comes from and which layout is expected.
+    Without a `palette` classes get colours that are easily told apart.
     """
 
     name: str
     title: str
-    classes: tuple[str, ...]
-    palette: tuple[RGB, ...]
-    depth_mean_mm: float
-    depth_std_mm: float
-    max_depth_m: float
+    classes: tuple[str, ...] = ()
+    palette: tuple[RGB, ...] = ()
+    depth_mean_mm: float = 0.0
+    depth_std_mm: float = 1.0
+    max_depth_m: float = 65.535
     modalities: tuple[str, ...]
-    licence: str
-    how_to_get: str
+    licence: str = "not stated"
+    how_to_get: str = HOW_TO_ARRANGE
     eval_crop: CropBox | None = None
     first_label: Literal[0, 1] = 1
+    label_map: tuple[int, ...] = ()
+    folders: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if not self.palette:
+            object.__setattr__(self, "palette", distinct_palette(len(self.classes)))
         if len(self.palette) != len(self.classes):
             raise ValueError(
                 f"data set {self.name!r} has {len(self.classes)} classes but {len(self.palette)} palette colours; "
@@ -46,14 +65,26 @@ class DatasetSpec:
             )
         if unknown := sorted(set(self.modalities) - MODALITIES.keys()):
             raise ValueError(f"data set {self.name!r} names unknown modalities {unknown}; known: {sorted(MODALITIES)}")
+        if wrong := sorted({code for code in self.label_map if not 0 <= code <= len(self.classes)}):
+            raise ValueError(
+                f"data set {self.name!r} maps labels to {wrong}, wanted 0 (unlabelled) or a class, 1 to "
+                f"{len(self.classes)}"
+            )
+
+    @property
+    def folder_names(self) -> tuple[str, ...]:
+        return self.folders or (self.name,)
 
     @property
     def num_classes(self) -> int:
         return len(self.classes)
 
 
-def spec(name: str) -> DatasetSpec:
-    """Return the SPEC of `multimae.data.<name>`."""
+def spec(described: str | Mapping[str, Any]) -> DatasetSpec:
+    """Return the SPEC of `multimae.data.<name>`; all the facts themselves are a data set of the user's own."""
+    if not isinstance(described, str):
+        return DatasetSpec(**described)
+    name = described
     known = known_names()
     if name not in known:
         nearest = get_close_matches(name, known, n=3, cutoff=0.4)

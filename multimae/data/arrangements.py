@@ -1,0 +1,290 @@
+"""How the folders of a data set are arranged: ours, or as published, which is read without copying. Free of torch.
+
+Every arrangement says where the files of a split's modality lie; `layout.py` makes samples of them.
+"""
+
+import csv
+import os
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from types import MappingProxyType
+
+from multimae.data.sample import DataError, DataNotFoundError
+from multimae.data.taskonomy import TEST_BUILDINGS, VAL_BUILDINGS
+from multimae.modalities import MODALITIES
+
+SPLITS = ("train", "val", "test")
+VALIDITY = "mask_valid"
+PSEUDO = "pseudo_"
+NO_CLASS = "all"
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
+ENDINGS = frozenset(suffix[1:] for suffix in IMAGE_SUFFIXES)
+MOST_SHOWN = 12
+ADE_SPLITS = MappingProxyType({"train": "training", "test": "validation"})
+ADE_FOLDERS = MappingProxyType({"rgb": "images", "semseg": "annotations"})
+VIEW = re.compile(r"point_\d+_view_\d+_domain_")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Say where one modality of one split lies: in `folder`, in its only subfolder `all`, or in one for each group.
+
+    `tail` is what stands between the names and the suffixes of its files. `groups` and `names` are those that belong
+    to the split; None is all of them.
+    """
+
+    folder: Path
+    tail: str = ""
+    groups: Collection[str] | None = None
+    names: Collection[str] | None = None
+
+    @property
+    def base(self) -> Path:
+        """The folder that names are relative to: a subfolder `all` is left out of them."""
+        return self.folder / NO_CLASS if (self.folder / NO_CLASS).is_dir() else self.folder
+
+    def files(self) -> Iterator[tuple[str, str, "os.DirEntry[str]"]]:
+        """Yield name and suffix of every image, the suffix with the tail."""
+        if not self.folder.is_dir():
+            raise DataNotFoundError(_absent(self.folder))
+        base = self.base
+        groups = [] if base != self.folder else sorted(entry.name for entry in subfolders(base))
+        for group in groups or [""]:
+            if self.groups is None or group in self.groups:
+                yield from self._images(base, group)
+
+    def _images(self, base: Path, group: str) -> Iterator[tuple[str, str, "os.DirEntry[str]"]]:
+        prefix, tail = f"{group}/" if group else "", self.tail
+        with os.scandir(base / group) as entries:
+            for entry in entries:
+                # Not os.path.splitext: ImageNet has millions of names.
+                stem, dot, ending = entry.name.rpartition(".")
+                if dot and ending.lower() in ENDINGS and stem.endswith(tail):
+                    name = prefix + (stem[: -len(tail)] if tail else stem)
+                    if self.names is None or name in self.names:
+                        yield name, f"{tail}.{ending}", entry
+
+
+@dataclass(frozen=True)
+class Arrangement(ABC):
+    """Say where the files of the data set below `root` lie."""
+
+    root: Path
+
+    @classmethod
+    @abstractmethod
+    def fits(cls, root: Path) -> bool:
+        """Say whether the folders of `root` are arranged like this."""
+
+    @abstractmethod
+    def home(self, split: str) -> Path:
+        """Return the folder of a split, or of its images."""
+
+    @abstractmethod
+    def place(self, split: str, folder: str) -> Place:
+        """Return where a modality of a split lies; `folder` is its name, or `pseudo_` and its name."""
+
+    @property
+    def own_val(self) -> bool:
+        """Say whether there is a validation split beside the test split."""
+        return False
+
+    def class_names(self) -> tuple[str, ...]:
+        """Return the names of the training split's classes, sorted; none where folders are no classes."""
+        return ()
+
+
+@dataclass(frozen=True)
+class ModalityFolders(Arrangement):
+    """Read our layout and the reference's: `{train,val,test}/{modality}/{class, or all}/{name}.{ext}`.
+
+    Where there is no `test`, `val` serves, as published splits are often called.
+    """
+
+    @classmethod
+    def fits(cls, root: Path) -> bool:
+        """Say whether there is a split."""
+        return any((root / split).is_dir() for split in SPLITS)
+
+    @property
+    def own_val(self) -> bool:
+        """Say whether there is `val` beside `test`."""
+        return (self.root / "val").is_dir() and (self.root / "test").is_dir()
+
+    def home(self, split: str) -> Path:
+        """Return the folder of a split."""
+        folder = self.root / split
+        serves = self.root / "val"
+        return serves if split == "test" and not folder.is_dir() and serves.is_dir() else folder
+
+    def place(self, split: str, folder: str) -> Place:
+        """Return a modality's folder."""
+        return Place(folder=self.home(split) / folder)
+
+    def class_names(self) -> tuple[str, ...]:
+        """Return the folders of any modality."""
+        home = self.home("train")
+        modalities = (home / entry.name for entry in subfolders(home)) if home.is_dir() else ()
+        folders = {entry.name for modality in modalities for entry in subfolders(modality)}
+        return tuple(sorted(folders - {NO_CLASS}))
+
+
+@dataclass(frozen=True)
+class ClassFolders(ModalityFolders):
+    """Read images without a folder for their modality, `{train,val,test}/{class}/{name}.{ext}`, as rgb."""
+
+    @classmethod
+    def fits(cls, root: Path) -> bool:
+        """Say whether images lie directly below the folders of a split, none of which is a modality's."""
+        home = next((root / split for split in SPLITS if (root / split).is_dir()), None)
+        if home is None:
+            return False
+        names = [entry.name for entry in subfolders(home)]
+        return not any(map(is_modality, names)) and any(_holds_images(home / name) for name in names)
+
+    def place(self, split: str, folder: str) -> Place:
+        """Return the split for rgb; nothing else is there."""
+        return Place(folder=self.home(split) if folder == "rgb" else self.home(split) / folder)
+
+    def class_names(self) -> tuple[str, ...]:
+        """Return the folders of the split."""
+        home = self.home("train")
+        return tuple(sorted(entry.name for entry in subfolders(home))) if home.is_dir() else ()
+
+
+@dataclass(frozen=True)
+class SceneParsing(Arrangement):
+    """Read ADE20K as published in ADEChallengeData2016: `{images,annotations}/{training,validation}/{name}.{ext}`."""
+
+    @classmethod
+    def fits(cls, root: Path) -> bool:
+        """Say whether there are images for training."""
+        return (root / "images" / "training").is_dir()
+
+    def home(self, split: str) -> Path:
+        """Return the folder of the images."""
+        return self.root / "images" / ADE_SPLITS.get(split, split)
+
+    def place(self, split: str, folder: str) -> Place:
+        """Return the images or their annotations."""
+        return Place(folder=self.root / ADE_FOLDERS.get(folder, folder) / ADE_SPLITS.get(split, split))
+
+
+@dataclass(frozen=True)
+class BuildingViews(Arrangement):
+    """Read Taskonomy as published: `{domain}/{building}/point_{p}_view_{v}_domain_{domain}.png`.
+
+    A split is what its table lists (`*_{split}.csv` in the root, with the columns building, point and view), else the
+    buildings of the tiny split. Where `train` has no table, it is what no other split is from.
+    """
+
+    @classmethod
+    def fits(cls, root: Path) -> bool:
+        """Say whether a modality's folder has views of a building."""
+        if ModalityFolders.fits(root) or not root.is_dir():
+            return False
+        domains = (root / entry.name for entry in subfolders(root) if is_modality(entry.name))
+        buildings = (domain / entry.name for domain in domains for entry in subfolders(domain))
+        return any(VIEW.match(name) for building in buildings for name in _first_names(building))
+
+    @property
+    def own_val(self) -> bool:
+        """Say whether there is a table for validation, or a building of it."""
+        return self._table("val") is not None or not self._here.isdisjoint(VAL_BUILDINGS)
+
+    def home(self, split: str) -> Path:
+        """Return the root, where all splits lie."""
+        return self.root
+
+    def place(self, split: str, folder: str) -> Place:
+        """Return a domain's folder; validity is that of the depth, which its files are named after."""
+        return Place(
+            folder=self.root / folder,
+            tail=f"_domain_{'depth_zbuffer' if folder == VALIDITY else folder}",
+            groups=self._buildings(split),
+            names=self._listed.get(split),
+        )
+
+    @cached_property
+    def _here(self) -> frozenset[str]:
+        domains = [self.root / entry.name for entry in subfolders(self.root) if is_modality(entry.name)]
+        return frozenset(entry.name for domain in domains for entry in subfolders(domain))
+
+    @cached_property
+    def _listed(self) -> Mapping[str, frozenset[str]]:
+        tables = {split: self._table(split) for split in SPLITS}
+        return {split: _views(table) for split, table in tables.items() if table is not None}
+
+    def _buildings(self, split: str) -> frozenset[str]:
+        if split in self._listed:
+            return frozenset(name.split("/")[0] for name in self._listed[split])
+        if split == "train":
+            return self._here - {*VAL_BUILDINGS, *TEST_BUILDINGS} - self._buildings("val") - self._buildings("test")
+        return frozenset({"val": VAL_BUILDINGS, "test": TEST_BUILDINGS}.get(split, ()))
+
+    def _table(self, split: str) -> Path | None:
+        tables = sorted(self.root.glob(f"*{split}.csv"))
+        if len(tables) > 1:
+            names = ", ".join(table.name for table in tables)
+            raise DataError(f"{self.root} has several tables for {split}: {names}; keep the one that is meant")
+        return tables[0] if tables else None
+
+
+ARRANGEMENTS: tuple[type[Arrangement], ...] = (SceneParsing, BuildingViews, ClassFolders, ModalityFolders)
+"""All that are read, those with the narrowest signs first."""
+
+
+def arrangement(root: Path) -> Arrangement:
+    """Return how the folders of `root` are arranged; ours where nothing is known."""
+    return next((kind for kind in ARRANGEMENTS if kind.fits(root)), ModalityFolders)(root)
+
+
+def is_arranged(root: Path) -> bool:
+    """Say whether `root` holds a data set in any arrangement."""
+    return any(kind.fits(root) for kind in ARRANGEMENTS)
+
+
+def is_modality(folder: str) -> bool:
+    """Say whether a folder's name is a modality's, measured or predicted."""
+    return folder == VALIDITY or folder.removeprefix(PSEUDO) in MODALITIES
+
+
+def subfolders(folder: Path) -> Iterator["os.DirEntry[str]"]:
+    """Yield the folders in a folder."""
+    with os.scandir(folder) as entries:
+        yield from (entry for entry in entries if entry.is_dir())
+
+
+def _holds_images(folder: Path) -> bool:
+    return any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in _names(folder))
+
+
+def _first_names(folder: Path) -> list[str]:
+    return list(islice(_names(folder), 1))
+
+
+def _names(folder: Path) -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        yield from (entry.name for entry in entries)
+
+
+def _views(table: Path) -> frozenset[str]:
+    """Read a table of images; names are those of `Place.files`."""
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        if missing := {"building", "point", "view"} - set(rows.fieldnames or ()):
+            raise DataError(f"{table} lacks the columns {sorted(missing)}, it has {rows.fieldnames}")
+        return frozenset(f"{row['building']}/point_{row['point']}_view_{row['view']}" for row in rows)
+
+
+def _absent(folder: Path) -> str:
+    """Say that a folder is not there, and what is in the one above it."""
+    above = next(above for above in folder.absolute().parents if above.is_dir())
+    names = sorted(_names(above))
+    more = f" and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else ""
+    return f"no folder {folder}; in {above} there is {names[:MOST_SHOWN]}{more}"
