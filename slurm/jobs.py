@@ -9,7 +9,7 @@ from typing import Any, Literal
 from slurm.attempts import Job, attempt_dir, attempt_numbers, read_job, read_record
 from slurm.states import JobState
 
-Status = Literal["new", "queued", "running", "finished", "failed", "preempted", "vanished", "blocked"]
+Status = Literal["new", "queued", "running", "finished", "failed", "preempted", "paused", "vanished", "blocked"]
 
 RESUMABLE_KINDS = frozenset({"preempted", "timeout"})
 # Worth another try once a person has looked and calls `sweep` again; a run that diverged would diverge again.
@@ -95,7 +95,7 @@ def decide(state: RunState, *, submissions: int, retried_kinds: Collection[str] 
     match state.status:
         case "new":
             return Decision(submit=True, why="never submitted")
-        case "finished" | "running" | "queued" | "blocked":
+        case "finished" | "running" | "queued" | "paused" | "blocked":
             return Decision(submit=False, why=state.message or state.status)
         case "preempted":
             return _within(MAX_RESUMED, submissions=submissions, why=f"resumes after {state.kind}")
@@ -132,6 +132,8 @@ def _ended(state: RunState, *, ending: dict[str, Any]) -> RunState:
     kind, message = str(ending.get("kind", "error")), str(ending.get("message", ""))
     if kind in RESUMABLE_KINDS:
         return replace(state, status="preempted", kind=kind, message=message)
+    if kind == "paused":
+        return replace(state, status="paused", kind=kind, message=message)
     if kind == "superseded":
         return replace(state, status="vanished", kind=kind, message=message)
     if kind == "finished":
