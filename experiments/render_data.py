@@ -94,7 +94,7 @@ def _evaluation_pipeline(run: Run, protocol: str) -> Config:
     common: Config = {"inputs": list(run.inputs), "size": run.recipe.input_size}
     pipelines: dict[Kind, Config] = {
         "pretraining": {"type": "multimae.PretrainingEvaluation", **common, **_targets(run)},
-        "semseg": {"type": "multimae.SemsegEvaluation", **common, "protocol": protocol},
+        "semseg": {"type": "multimae.SemsegEvaluation", **common, "protocol": protocol, **_side(run, protocol)},
         "depth": {"type": "multimae.DepthEvaluation", **common, "protocol": protocol},
         "classification": {"type": "multimae.ClassificationEvaluation", **common},
         "regression": {
@@ -182,6 +182,12 @@ def _evaluator(kind: Kind, protocol: str, *, dataset: DatasetSpec) -> Config:
         "regression": {"type": "multimae.RegressionMetric", "protocol": protocol},
     }
     return evaluators[kind]
+
+
+def _side(run: Run, protocol: str) -> Config:
+    """Windows slide over an image whose shorter side is one window long."""
+    slides = isinstance(run.recipe, TransferRecipe) and run.recipe.inference == "slide"
+    return {"side": "shorter"} if slides and protocol == "standard" else {}
 
 
 def _inference(run: Run, protocol: str) -> Config:

@@ -192,3 +192,12 @@ def test_mistakes_are_named() -> None:
 def test_pipelines_are_built_by_name() -> None:
     built = TRANSFORMS.build({"type": "multimae.PretrainingEvaluation", "inputs": ["rgb"], "size": 32})
     assert isinstance(built, PretrainingEvaluation)
+
+
+def test_sliding_windows_get_an_image_of_one_window_on_its_shorter_side() -> None:
+    maps = {"rgb": torch.zeros(3, 60, 90, dtype=torch.uint8), "semseg": torch.ones(1, 60, 90, dtype=torch.uint8)}
+    wide = Sample(name="1", spec=SPEC, maps=maps)
+    example = SemsegEvaluation(inputs=("rgb",), size=32, protocol="standard", side="shorter")(wide)
+    assert example["inputs"]["rgb"].shape == (3, 32, 48)
+    assert example["meta"]["content_hw"].tolist() == [32, 48]
+    assert example["targets"]["semseg"].shape == (60, 90)

@@ -111,3 +111,31 @@ def test_a_suite_is_found_by_name_or_path(tmp_path: Path) -> None:
     (tmp_path / "empty.py").write_text("")
     with pytest.raises(UsageError, match="defines no SUITE"):
         load_suite(str(tmp_path / "empty.py"))
+
+
+def test_scoring_options_reach_the_evaluations_of_their_protocol() -> None:
+    chosen = ("recipe.inference=slide", "recipe.flip=average", "nyuv2-depth.paper_num_images=100")
+    for planned in plan(*chosen):
+        if planned.run.task.kind not in ("semseg", "depth"):
+            continue
+        items = {item["protocol"]: item for item in render(planned)["job"]["evaluations"]}
+        assert (items["standard"]["inference"], items["standard"]["flip"]) == ("slide", "average")
+        assert "inference" not in items["paper"]
+        assert items["paper"].get("num_images", 0) == (100 if planned.run.task.kind == "depth" else 0)
+        pipeline = items["standard"]["dataloader"]["dataset"]["pipeline"]
+        assert pipeline.get("side") == ("shorter" if planned.run.task.kind == "semseg" else None)
+
+
+def test_selection_needs_images_to_select_on() -> None:
+    with pytest.raises(UsageError, match="selection=validation, but nyuv2 has no val split"):
+        [render(planned) for planned in plan("recipe.selection=validation", "recipe.val_ratio=0")]
+    (planned, *_) = [one for one in plan("recipe.selection=test") if one.run.task.kind == "semseg"]
+    validation = render(planned)["job"]["validation"]
+    assert (validation["split"], validation["protocol"]) == ("test", "paper")
+
+
+def test_a_data_set_with_a_split_of_its_own_holds_nothing_out() -> None:
+    own = replace(DATA, num_val=10)
+    config = render(plan(data=own)[1])
+    assert config["train_dataloader"]["dataset"]["val_ratio"] == 0.0
+    assert config["job"]["validation"]["dataloader"]["dataset"]["split"] == "val"

@@ -184,7 +184,8 @@ class SemsegEvaluation(TransferPipeline):
     """Fit the whole image into `size` x `size`, padding at the bottom or the right.
 
     `paper` resizes and pads the labels too and scores at that size, as the reference does; `standard` leaves the labels
-    as they are, at original resolution.
+    as they are, at original resolution. With `side="shorter"`, for sliding windows, the shorter side becomes about
+    `size` instead, both sides multiples of `multiple_of` as patches need it, and nothing is padded.
     """
 
     def __init__(
@@ -193,16 +194,23 @@ class SemsegEvaluation(TransferPipeline):
         inputs: Sequence[str],
         size: int,
         protocol: Protocol,
+        side: Literal["longer", "shorter"] = "longer",
+        multiple_of: int = 16,
         resizing: Resizing = "opencv",
     ) -> None:
         super().__init__(inputs=inputs, size=size, resizing=resizing)
         self.protocol = protocol
+        self.side = side
+        self.multiple_of = multiple_of
 
     def __call__(self, sample: Sample) -> Example:
         original = to_maps(sample, names=(*self.inputs, "semseg"))
-        maps = self.resize(original, to=fit(size_of(original), size=self.size, side="longer"))
+        height, width = fit(size_of(original), size=self.size, side=self.side)
+        if self.side == "shorter":
+            height, width = (_nearest_multiple(length, self.multiple_of) for length in (height, width))
+        maps = self.resize(original, to=(height, width))
         content = size_of(maps)
-        maps = pad(maps, size=self.size)
+        maps = maps if self.side == "shorter" else pad(maps, size=self.size)
         scored = {"paper": maps, "standard": original}[self.protocol]
         return self.example(sample, maps, targets={"semseg": semseg_target(scored["semseg"])}, content=content)
 
