@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-NOW = time.time()
 PRETRAINING = "nyuv2-pretrain-scratch-rgb+depth+semseg-s0-0a1b2c3d"
 DOMAINS = (
     "principal_curvature", "depth_zbuffer", "edge_texture", "edge_occlusion", "keypoints2d", "keypoints3d", "normal",
@@ -99,12 +98,16 @@ class FakeSuite:
 
     def attempt(self, run_dir: Path, *, state: str, number: int = 1) -> None:
         folder = run_dir / "attempts" / str(number)
-        self.write(folder / "job.json", {"attempt": number, "job_id": "7", "executor": "local", "submitted": NOW - 900})
-        self.write(folder / "started.json", {"pid": 1, "host": "node", "time": NOW - 890})
+        self.write(
+            folder / "job.json", {"attempt": number, "job_id": "7", "executor": "local", "submitted": time.time() - 900}
+        )
+        self.write(folder / "started.json", {"pid": 1, "host": "node", "time": time.time() - 890})
         (folder / "err.log").write_text("the end\n")
         messages = {"finished": "", "data": "cannot read depth/all/0007.png: truncated <PNG>", "nan": "the loss is nan"}
         if state in messages:
-            self.write(folder / "exit.json", {"kind": state, "message": messages[state], "exit_code": 0, "time": NOW})
+            self.write(
+                folder / "exit.json", {"kind": state, "message": messages[state], "exit_code": 0, "time": time.time()}
+            )
 
     def spool(self, run_dir: Path, *, task: str, better: bool, seed: int, done: bool) -> None:
         random = np.random.default_rng(seed)
@@ -122,7 +125,7 @@ class FakeSuite:
         lines.append({"kind": "progress", "step": last, "max_steps": 400, "loss": 0.6})
         path = run_dir / "spool" / "1.jsonl"
         path.parent.mkdir()
-        stamped = [{"seq": i + 1, "time": NOW - 120 + i / 4, **line} for i, line in enumerate(lines)]
+        stamped = [{"seq": i + 1, "time": time.time() - 120 + i / 4, **line} for i, line in enumerate(lines)]
         path.write_text("".join(json.dumps(line) + "\n" for line in stamped))
 
     def result(self, run_dir: Path, described: dict[str, Any]) -> None:
@@ -166,7 +169,7 @@ class FakeSuite:
         sweep = {
             "schema": 1, "suite": self.suite, "dataset": "+".join(read), "profile": self.profile, "size": self.size,
             "datasets": {name: dict(zip(("num_train", "num_test"), NUM_IMAGES[name], strict=True)) for name in read},
-            "created": NOW - 1000, "title": "Invented",
+            "created": time.time() - 1000, "title": "Invented",
             "command": ["python", "experiments/sweep.py", "--suite", self.suite], "keys": self.keys,
         }  # fmt: skip
         self.write(self.runs_dir / self.suite / "sweep.json", sweep)

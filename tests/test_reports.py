@@ -6,6 +6,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -16,7 +17,7 @@ from PIL import Image
 from scipy import stats
 
 from reports.make import is_fresh, main, make_report
-from tests.fake_suite import NOW, PRETRAINING, FakeSuite
+from tests.fake_suite import PRETRAINING, FakeSuite
 
 ROOT = Path(__file__).parents[1]
 INPUTS = {"nyuv2-semseg": ("rgb", "depth", "rgb+depth"), "nyuv2-depth": ("rgb",)}
@@ -202,7 +203,8 @@ def test_a_report_of_running_jobs_goes_stale_by_itself(tmp_path: Path, monkeypat
     suite.finish()
     make_report(tmp_path, "nyuv2")
     assert is_fresh(tmp_path, "nyuv2")
-    monkeypatch.setattr("reports.freshness.time.time", lambda: NOW + 3600)
+    later = time.time() + 3600
+    monkeypatch.setattr("reports.freshness.time.time", lambda: later)
     assert not is_fresh(tmp_path, "nyuv2")
 
 

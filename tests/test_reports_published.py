@@ -1,6 +1,7 @@
 """Our numbers beside the published ones: a difference only where everything matches, else the reasons in words."""
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from multimae.weights import CATALOGUE
 from reports.comparison import Comparison, Mismatch, compare, lead
 from reports.make import make_report
 from reports.results import read_suite, to_frame
-from tests.fake_suite import NOW, FakeSuite
+from tests.fake_suite import FakeSuite
 
 WEIGHTS = "multimae-b-1600e"
 TASK = {"task": "nyuv2-semseg", "inputs": "rgb"}
@@ -56,7 +57,7 @@ def comparisons(
             row["value"] = value
         suite.write(run_dir / "result.json", result)
     suite.finish()
-    results = read_suite(tmp_path, suite="nyuv2", now=NOW)
+    results = read_suite(tmp_path, suite="nyuv2", now=time.time())
     return {found.published.method: found for found in compare(results, to_frame(results))}
 
 
@@ -161,7 +162,7 @@ def test_runs_from_before_settings_were_recorded_are_never_compared(tmp_path: Pa
     del described["settings"]
     suite.write(run_dir / "run.json", described)
     suite.finish()
-    results = read_suite(tmp_path, suite="nyuv2", now=NOW)
+    results = read_suite(tmp_path, suite="nyuv2", now=time.time())
     found = {one.published.method: one for one in compare(results, to_frame(results))}
     assert found["MultiMAE"].sentence == "not comparable: settings not recorded"
 
