@@ -11,7 +11,7 @@ from multimae.data.maps import Maps, Sample
 from multimae.data.nyuv2 import SPEC
 from multimae.data.pipelines import Pipeline
 
-MODALITIES = ("rgb", "depth", "semseg", "normal", "keypoints3d", "principal_curvature")
+MODALITIES = ("rgb", "depth", "semseg", "pseudo_semseg", "normal", "keypoints3d", "principal_curvature")
 MAX_LENGTH = 110
 """Longer axes do not fit into 8 bits at two levels per pixel."""
 
@@ -24,6 +24,7 @@ def make_sample(height: int, width: int, *, axis: Literal["row", "column"]) -> S
         "rgb": np.stack([2 * eight, 2 * eight, np.full_like(eight, 90)]),
         "depth": (1000 + 10 * at[None]).astype(np.uint16),
         "semseg": 1 + 2 * eight[None],
+        "pseudo_semseg": 1 + eight[None],
         "mask_valid": np.where(at[None] % 3, 255, 0).astype(np.uint8),
         "normal": np.stack([10 + eight, 20 + eight, np.full_like(eight, 200)]),
         "keypoints3d": (65535 - 100 * at[None]).astype(np.uint16),
@@ -39,6 +40,7 @@ def positions(maps: Maps) -> dict[str, Tensor]:
         "rgb": maps["rgb"][0].float() / 2,
         "depth": (maps["depth"][0] - 1000) / 10,
         "semseg": (maps["semseg"][0].float() - 1) / 2,
+        "pseudo_semseg": maps["pseudo_semseg"][0].float() - 1,
         "normal": maps["normal"][1].float() - 20,
         "keypoints3d": (65535 - maps["keypoints3d"][0]) / 100,
         "principal_curvature": maps["principal_curvature"][1].float() - 7,

@@ -68,7 +68,9 @@ def test_maps_show_the_very_same_pixels(kind: str, height: int, width: int, size
     # Labels are odd: a mixture of neighbours, which differ by 2, would not be a whole position.
     assert torch.equal(shown, shown.round())
     assert 0 <= shown.min() <= shown.max() < {"row": height, "column": width}[axis]
-    unmixed = {"normal", "keypoints3d", "principal_curvature"} | (set() if "pretraining" in kind else {"depth"})
+    unmixed = {"pseudo_semseg", "normal", "keypoints3d", "principal_curvature"} | (
+        set() if "pretraining" in kind else {"depth"}
+    )
     for name in unmixed:
         assert torch.equal(found[name], shown), name
     assert torch.equal(maps["mask_valid"][0] == 255, shown % 3 != 0)

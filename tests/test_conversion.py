@@ -197,7 +197,7 @@ def running(tmp_path: Path) -> "subprocess.Popen[str]":
 
 def test_a_killed_preparation_goes_on(running: "subprocess.Popen[str]", tmp_path: Path) -> None:
     running.kill()
-    running.communicate()
+    running.communicate(timeout=30)  # workers left over would keep its output open
     out = tmp_path / "out"
     manifest = read_manifest(out)
     assert manifest is not None
@@ -213,7 +213,7 @@ def test_a_killed_preparation_goes_on(running: "subprocess.Popen[str]", tmp_path
 
 def test_workers_end_with_a_killed_preparation(running: "subprocess.Popen[str]", tmp_path: Path) -> None:
     running.kill()
-    running.communicate()
+    running.communicate(timeout=30)  # workers left over would keep its output open
     time.sleep(1)
     there = sorted((tmp_path / "out").rglob("*"))
     time.sleep(0.5)

@@ -1,12 +1,13 @@
 """Files are found, paired by name, held out for good and fingerprinted."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multimae.data.layout import find_root, fingerprint, list_samples, split_names, with_validity
+from multimae.data.layout import find_root, fingerprint, list_samples, own_val, split_names, with_validity
 from multimae.data.nyuv2 import SPEC
 from multimae.data.sample import DataError, DataNotFoundError
 from tests import tiny_dataset
@@ -70,8 +71,32 @@ def test_empty_folder_is_an_error(root: Path) -> None:
 def test_validity_comes_with_depth_where_there_is_one(root: Path) -> None:
     assert with_validity(root, "train", ("rgb", "depth")) == ("rgb", "depth", "mask_valid")
     assert with_validity(root, "train", ("rgb", "semseg")) == ("rgb", "semseg")
+    for name in ("depth_zbuffer", "reshading", "normal"):
+        assert with_validity(root, "train", ("rgb", name)) == ("rgb", name, "mask_valid")
     (root / "train" / "mask_valid").rename(root / "train" / "elsewhere")
     assert with_validity(root, "train", ("rgb", "depth")) == ("rgb", "depth")
+
+
+def test_val_is_a_split_of_its_own_only_beside_test(root: Path) -> None:
+    assert not own_val(root)
+    shutil.copytree(root / "test", root / "val")
+    (root / "val" / "rgb" / "all" / "0100.png").rename(root / "val" / "rgb" / "all" / "0200.png")
+    assert own_val(root)
+    assert list_samples(root, "val", ("rgb",)).names == ("0101", "0102", "0200")
+    assert list_samples(root, "test", ("rgb",)).names == ("0100", "0101", "0102")
+    shutil.rmtree(root / "test")
+    assert not own_val(root)
+    assert list_samples(root, "test", ("rgb",)).names == ("0101", "0102", "0200")
+
+
+def test_folders_of_classes_are_optional(root: Path) -> None:
+    folder = root / "train" / "rgb"
+    (folder / "all").rename(root / "flat")
+    folder.rmdir()
+    (root / "flat").rename(folder)
+    samples = list_samples(root, "train", ("rgb", "depth"))
+    assert samples.names == tuple(f"{index:04d}" for index in range(6))
+    assert samples[0].paths["rgb"] == folder / "0000.png"
 
 
 def test_fingerprint_sees_names_and_sizes_but_not_places(root: Path, tmp_path: Path) -> None:

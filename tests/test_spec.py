@@ -1,5 +1,6 @@
 """Data sets' facts are complete, found by name and cheap to import."""
 
+import csv
 import json
 import os
 import subprocess
@@ -49,13 +50,41 @@ def test_facts_are_checked() -> None:
         replace(SPEC, palette=SPEC.palette[1:])
     with pytest.raises(ValueError, match=r"unknown modalities \['dpeth'\]"):
         replace(SPEC, modalities=("rgb", "dpeth"))
+    with pytest.raises(ValueError, match=r"maps labels to \[41\], wanted 0 \(unlabelled\) or a class, 1 to 40"):
+        replace(SPEC, label_map=(0, 40, 41))
 
 
 def test_nyuv2_classes_are_the_data_sets_own() -> None:
     path = SHARED / "data" / "nyuv2" / "classes.json"
     if not path.exists():
         pytest.skip(f"{path} is not there")
-    assert list(SPEC.classes) == json.loads(path.read_text())["classes40"]
+    published = json.loads(path.read_text())
+    assert list(SPEC.classes) == published["classes40"]
+    assert list(spec("nyuv2_13").classes) == published["classes13"]
+    assert list(spec("nyuv2_13").label_map) == [0, *published["nyu40_to_13"]]
+
+
+def test_ade20k_classes_are_the_data_sets_own() -> None:
+    path = SHARED / "data" / "ade20k_samples" / "objectInfo150.csv"
+    if not path.exists():
+        pytest.skip(f"{path} is not there")
+    with path.open(newline="") as file:
+        # Words and synonyms are both set apart by a semicolon there.
+        published = [row["Name"].replace(";", " ") for row in csv.DictReader(file)]
+    assert len(published) == len(spec("ade20k").classes)
+    for name, names in zip(spec("ade20k").classes, published, strict=True):
+        assert f"{names} ".startswith(f"{name} ")
+
+
+def test_nyuv2_13_has_a_class_for_each_of_the_40() -> None:
+    assert spec("nyuv2_13").folder_names == ("nyuv2",)
+    assert set(spec("nyuv2_13").label_map) == set(range(14))
+    assert len(spec("nyuv2_13").label_map) == 41
+
+
+def test_a_data_set_may_have_no_classes() -> None:
+    assert spec("taskonomy").num_classes == 0
+    assert spec("taskonomy").palette == ()
 
 
 def test_palette_colours_differ() -> None:

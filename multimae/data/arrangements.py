@@ -3,22 +3,21 @@
 Every arrangement says where the files of a split's modality lie; `layout.py` makes samples of them.
 """
 
-import csv
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 
-from multimae.data.sample import DataError, DataNotFoundError
-from multimae.data.taskonomy import TEST_BUILDINGS, VAL_BUILDINGS
+from multimae.data.sample import DataNotFoundError
+from multimae.data.taskonomy_splits import SPLITS as SPLITS
+from multimae.data.taskonomy_splits import ViewSplits
 from multimae.modalities import MODALITIES
 
-SPLITS = ("train", "val", "test")
 VALIDITY = "mask_valid"
 PSEUDO = "pseudo_"
 NO_CLASS = "all"
@@ -179,8 +178,7 @@ class SceneParsing(Arrangement):
 class BuildingViews(Arrangement):
     """Read Taskonomy as published: `{domain}/{building}/point_{p}_view_{v}_domain_{domain}.png`.
 
-    A split is what its table lists (`*_{split}.csv` in the root, with the columns building, point and view), else the
-    buildings of the tiny split. Where `train` has no table, it is what no other split is from.
+    Splits are those of `ViewSplits`.
     """
 
     @classmethod
@@ -189,50 +187,35 @@ class BuildingViews(Arrangement):
         if ModalityFolders.fits(root) or not root.is_dir():
             return False
         domains = (root / entry.name for entry in subfolders(root) if is_modality(entry.name))
-        buildings = (domain / entry.name for domain in domains for entry in subfolders(domain))
+        buildings = (views_of(domain) / entry.name for domain in domains for entry in subfolders(views_of(domain)))
         return any(VIEW.match(name) for building in buildings for name in _first_names(building))
 
     @property
     def own_val(self) -> bool:
-        """Say whether there is a table for validation, or a building of it."""
-        return self._table("val") is not None or not self._here.isdisjoint(VAL_BUILDINGS)
+        """Say whether a building for validation is there."""
+        return not self._splits.buildings("val", among=self._buildings).isdisjoint(self._buildings)
 
     def home(self, split: str) -> Path:
         """Return the root, where all splits lie."""
         return self.root
 
     def place(self, split: str, folder: str) -> Place:
-        """Return a domain's folder; validity is that of the depth, which its files are named after."""
+        """Return a domain's folder."""
         return Place(
-            folder=self.root / folder,
-            tail=f"_domain_{'depth_zbuffer' if folder == VALIDITY else folder}",
-            groups=self._buildings(split),
-            names=self._listed.get(split),
+            folder=views_of(self.root / folder),
+            tail=f"_domain_{domain_in_names(folder)}",
+            groups=self._splits.buildings(split, among=self._buildings),
+            names=self._splits.listed(split),
         )
 
     @cached_property
-    def _here(self) -> frozenset[str]:
-        domains = [self.root / entry.name for entry in subfolders(self.root) if is_modality(entry.name)]
-        return frozenset(entry.name for domain in domains for entry in subfolders(domain))
+    def _splits(self) -> ViewSplits:
+        return ViewSplits(self.root)
 
     @cached_property
-    def _listed(self) -> Mapping[str, frozenset[str]]:
-        tables = {split: self._table(split) for split in SPLITS}
-        return {split: _views(table) for split, table in tables.items() if table is not None}
-
-    def _buildings(self, split: str) -> frozenset[str]:
-        if split in self._listed:
-            return frozenset(name.split("/")[0] for name in self._listed[split])
-        if split == "train":
-            return self._here - {*VAL_BUILDINGS, *TEST_BUILDINGS} - self._buildings("val") - self._buildings("test")
-        return frozenset({"val": VAL_BUILDINGS, "test": TEST_BUILDINGS}.get(split, ()))
-
-    def _table(self, split: str) -> Path | None:
-        tables = sorted(self.root.glob(f"*{split}.csv"))
-        if len(tables) > 1:
-            names = ", ".join(table.name for table in tables)
-            raise DataError(f"{self.root} has several tables for {split}: {names}; keep the one that is meant")
-        return tables[0] if tables else None
+    def _buildings(self) -> frozenset[str]:
+        domains = [self.root / entry.name for entry in subfolders(self.root) if is_modality(entry.name)]
+        return frozenset(entry.name for domain in domains for entry in subfolders(views_of(domain)))
 
 
 ARRANGEMENTS: tuple[type[Arrangement], ...] = (SceneParsing, BuildingViews, ClassFolders, ModalityFolders)
@@ -273,13 +256,14 @@ def _names(folder: Path) -> Iterator[str]:
         yield from (entry.name for entry in entries)
 
 
-def _views(table: Path) -> frozenset[str]:
-    """Read a table of images; names are those of `Place.files`."""
-    with table.open(newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file)
-        if missing := {"building", "point", "view"} - set(rows.fieldnames or ()):
-            raise DataError(f"{table} lacks the columns {sorted(missing)}, it has {rows.fieldnames}")
-        return frozenset(f"{row['building']}/point_{row['point']}_view_{row['view']}" for row in rows)
+def domain_in_names(folder: str) -> str:
+    """Return what files of Taskonomy call their domain; validity is that of the depth."""
+    return "depth_zbuffer" if folder == VALIDITY else folder
+
+
+def views_of(domain: Path) -> Path:
+    """Return the folder of the buildings; the downloads of Omnidata have one for Taskonomy in between."""
+    return domain / "taskonomy" if (domain / "taskonomy").is_dir() else domain
 
 
 def _absent(folder: Path) -> str:
