@@ -140,11 +140,10 @@ def test_rand_augment_is_what_timm_builds_for_the_reference() -> None:
     assert {"PosterizeIncreasing", "SolarizeIncreasing", "SharpnessIncreasing"} < {op.name for op in ours.ops}
 
 
-@pytest.mark.parametrize("size", [(375, 500), (333, 500), (281, 300), (500, 334), (224, 224), (57, 91)])
+@pytest.mark.parametrize("size", [(375, 500), (300, 500), (281, 300), (500, 334), (224, 224), (57, 91)])
 def test_evaluation_sees_what_torchvision_shows(size: tuple[int, int]) -> None:
     height, width = size
-    rows, columns = np.mgrid[0:height, 0:width]
-    stored = np.stack([rows % 256, columns % 256, (rows + columns) // 4 % 256], axis=-1).astype(np.uint8)
+    stored = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     steps = [transforms.Resize(256, interpolation=transforms.InterpolationMode.BICUBIC), transforms.CenterCrop(224)]
     theirs = np.asarray(transforms.Compose(steps)(Image.fromarray(stored)))
     planes = torch.from_numpy(stored).permute(2, 0, 1)

@@ -24,6 +24,7 @@ from multimae.data.colours import (
 FALSE_ALARM = 1e-6
 """How often a right implementation would fail a test of its draws, if seeds were not fixed."""
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+IMAGE[:, ::2] //= 2  # darker than grey on average
 NOTHING = {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0}
 
 

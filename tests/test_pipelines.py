@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from multimae.data import pipelines
+from multimae.data.colours import ColorJitter
 from multimae.data.maps import Sample
 from multimae.data.nyuv2 import SPEC
 from multimae.data.pipelines import (
@@ -90,6 +91,18 @@ def test_steps_come_in_the_references_order(kind: type, order: list[str], monkey
         monkeypatch.setattr(pipelines, name, lambda *a, _s=step, _n=plain, **k: (taken.append(_n), _s(*a, **k))[1])
     kind(inputs=("rgb", "depth"), size=32)(make_sample())
     assert taken == order
+
+
+def test_the_references_numbers_are_the_defaults() -> None:
+    pretraining = PretrainingAugmentation(inputs=ALL, size=224)
+    assert (pretraining.box.scale, pretraining.box.ratio) == ((0.2, 1.0), (3 / 4, 4 / 3))
+    semseg, depth = SemsegAugmentation(inputs=ALL, size=512), DepthAugmentation(inputs=ALL, size=256)
+    assert semseg.scale == (0.1, 2.0)
+    assert semseg.jitter == ColorJitter(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1)
+    assert depth.jitter == ColorJitter(brightness=0.1255, contrast=0.4, saturation=0.5, hue=0.2)
+    assert depth.grey_prob == 0.3
+    assert [pipeline.hflip_prob for pipeline in (pretraining, semseg, depth)] == [0.5, 0.5, 0.5]
+    assert [pipeline.jitter_prob for pipeline in (semseg, depth)] == [0.5, 0.5]
 
 
 def test_zoom_pads_or_crops_to_size() -> None:
