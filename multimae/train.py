@@ -15,7 +15,7 @@ from pathlib import Path
 
 from multimae.engine.attempt import Attempt, current_attempt
 from multimae.engine.failures import kind_of
-from multimae.engine.ranks import Ranks, is_parent, rank_of_this_process
+from multimae.engine.ranks import Ranks, is_parent, is_rank, leave, rank_of_this_process
 from multimae.engine.signals import StopRequest
 
 
@@ -55,7 +55,8 @@ def _run_ranks(attempt: Attempt, *, num_devices: int) -> int:
     """Run all ranks; where rank 0 was ended because another had failed, that one's failure is the attempt's."""
     command = ("-P", "-m", "multimae.train", str(attempt.run_dir), "--attempt", str(attempt.number))
     code = Ranks(command, num_devices=num_devices).wait()
-    return code if attempt.has_ended() else attempt.end_as_rank_did(otherwise=f"a rank ended with exit code {code}")
+    said = attempt.exit_code()
+    return attempt.end_as_rank_did(otherwise=f"a rank ended with exit code {code}") if said is None else said
 
 
 def _execute(attempt: Attempt, *, stop: StopRequest) -> None:
@@ -74,4 +75,7 @@ def _execute(attempt: Attempt, *, stop: StopRequest) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    if is_rank():
+        leave(code)
+    sys.exit(code)

@@ -53,9 +53,13 @@ class Attempt:
         write_json(self.folder / "exit.json", ending)
         return code
 
-    def has_ended(self) -> bool:
-        """Say whether exit.json is there."""
-        return (self.folder / "exit.json").exists()
+    def exit_code(self) -> int | None:
+        """Return the exit code that exit.json names; None while nothing has said how the attempt ended."""
+        try:
+            code: int = json.loads((self.folder / "exit.json").read_text("utf-8"))["exit_code"]
+        except FileNotFoundError:
+            return None
+        return code
 
     def end_rank(self, *, kind: Kind, message: str) -> int:
         """Write down how a rank other than 0 ended; it counts if rank 0 cannot say how the attempt did."""

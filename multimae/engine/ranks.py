@@ -4,6 +4,8 @@ The first process of a job stays a small parent: it starts the ranks with the va
 signals on, and ends all of them when one fails, whose others would wait for it for ever.
 """
 
+import logging
+import multiprocessing
 import os
 import signal
 import socket
@@ -12,6 +14,7 @@ import sys
 import time
 from collections.abc import Sequence
 from types import FrameType
+from typing import NoReturn
 
 PASSED_ON = (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT)
 GRACE_S = 30.0
@@ -23,9 +26,28 @@ def rank_of_this_process() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
+def is_rank() -> bool:
+    """Say whether this process was started as one of several."""
+    return "RANK" in os.environ
+
+
 def is_parent(num_devices: int) -> bool:
     """Say whether this process is to start the ranks: several are wanted and nobody has started them yet."""
-    return num_devices > 1 and "RANK" not in os.environ
+    return num_devices > 1 and not is_rank()
+
+
+def leave(code: int) -> NoReturn:
+    """End this rank without taking its interpreter down, once all that it leaves is written.
+
+    A thread of gloo that lets go of a tensor while Python ends aborts the process, however well the rank had done
+    (pytorch issue 190489); destroying the process group does not help as long as anything refers to the model.
+    """
+    for worker in multiprocessing.active_children():
+        worker.terminate()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 class Ranks:
