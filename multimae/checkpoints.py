@@ -21,6 +21,7 @@ from multimae.checkpoint_formats import (
     in_layout,
     no_place_for,
 )
+from multimae.modalities import MODALITIES
 
 _CLASS_EMB = "class_emb.weight"
 # Learned while training but no part of the model: a checkpoint need not have them.
@@ -50,6 +51,7 @@ def load_backbone(backbone: nn.Module, path: str | PathLike[str], *, new_modalit
     """Load the encoder, global tokens and input adapters; decoders, heads and unused adapters are left out.
 
     Tables of positions are resized bicubically, an embedding of classes gains or loses its row for unlabelled pixels.
+    An adapter the checkpoint lacks starts from the one its modality names (`starts_as`) if that is of as many classes.
     `new_modalities`: inputs the checkpoint need not know; they keep their fresh weights. Plain ViTs know RGB alone.
     """
     weights = _read(path)
@@ -121,6 +123,7 @@ def _load(
     may_be_fresh: Callable[[str], bool],
 ) -> LoadReport:
     wanted = module.state_dict()
+    saved = _with_starts(saved, wanted=wanted)
     missing = tuple(name for name in wanted if name not in saved)
     unexpected = tuple(name for name in saved if name not in wanted)
     _check_names(missing, unexpected=unexpected, may_be_fresh=may_be_fresh, weights=weights, path=path)
@@ -132,6 +135,29 @@ def _load(
         missing=missing,
         unexpected=(*unexpected, *weights.left_out),
         resized=tuple(name for name in fitted if saved[name].shape != wanted[name].shape),
+    )
+
+
+def _with_starts(saved: Mapping[str, Tensor], *, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Give adapters the checkpoint lacks the weights they start from; what serves as a start counts as used."""
+    given = dict(saved)
+    for facts in MODALITIES.values():
+        own, other = (f"input_adapters.{name}." for name in (facts.name, facts.starts_as))
+        asked = [name for name in wanted if own in name]
+        if not facts.starts_as or not asked or not _same_classes(saved, adapter=other, num_classes=facts.num_classes):
+            continue
+        if any(own in name for name in saved):
+            continue
+        given |= {name: saved[name.replace(own, other)] for name in asked}
+        given = {name: tensor for name, tensor in given.items() if name in wanted or other not in name}
+    return given
+
+
+def _same_classes(saved: Mapping[str, Tensor], *, adapter: str, num_classes: int) -> bool:
+    """Say whether a file holds an adapter of labels of so many classes, with or without a row for unlabelled pixels."""
+    return any(
+        name.endswith(f"{adapter}{_CLASS_EMB}") and len(tensor) in (num_classes, num_classes + 1)
+        for name, tensor in saved.items()
     )
 
 

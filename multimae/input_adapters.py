@@ -136,11 +136,12 @@ def build_input_adapter(
     own_patch_size, grid_size = patch_size // facts.stride_level, image_size // patch_size
     if facts.kind == "labels":
         return LabelInputAdapter(
-            num_classes=num_classes,
+            num_classes=facts.num_classes or num_classes,
             patch_size=own_patch_size,
             dim=dim,
             grid_size=grid_size,
-            padding=padding,
+            # A network labels every pixel of an image, but none of what it is padded with.
+            padding="extra_class" if facts.num_classes else padding,
             dim_class_emb=dim_class_emb,
         )
     return ImageInputAdapter(num_channels=facts.num_channels, patch_size=own_patch_size, dim=dim, grid_size=grid_size)

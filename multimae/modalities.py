@@ -16,7 +16,9 @@ class Modality:
 
     `stride_level`: the map is this many times smaller than the RGB image (section 1.3 of the paper's supplement:
     semantic maps enter at a quarter of the resolution). `num_channels` is 0 for integer label maps, whose number of
-    classes belongs to the data set. `mean` and `std` normalise 8-bit images, in shares of 255, one value a channel.
+    classes belongs to the data set unless `num_classes` says that it is the same everywhere. `starts_as`: whose weights
+    an adapter starts from where a checkpoint has none of its own. `mean` and `std` normalise 8-bit images, in shares of
+    255, one value a channel.
     A domain of Taskonomy is stored in its own codes, of which the first `num_channels` channels count; `full_scale` is
     the code that becomes 1, larger ones are cut (`scaled_codes` in data/regression.py).
     """
@@ -25,6 +27,8 @@ class Modality:
     kind: Literal["image", "depth", "labels", "normals", "domain"]
     num_channels: int
     stride_level: int = 1
+    num_classes: int = 0
+    starts_as: str = ""
     loss: Literal["mse", "l1", "cross_entropy"]
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
@@ -43,7 +47,15 @@ MODALITIES: Mapping[str, Modality] = MappingProxyType(
             Modality(name="depth", kind="depth", num_channels=1, loss="l1"),
             Modality(name="semseg", kind="labels", num_channels=0, stride_level=4, loss="cross_entropy"),
             # Labels of a network (133 COCO classes), read beside the data set's own.
-            Modality(name="pseudo_semseg", kind="labels", num_channels=0, stride_level=4, loss="cross_entropy"),
+            Modality(
+                name="pseudo_semseg",
+                kind="labels",
+                num_channels=0,
+                stride_level=4,
+                num_classes=133,
+                starts_as="semseg",
+                loss="cross_entropy",
+            ),
             Modality(name="normal", kind="normals", num_channels=3, loss="l1", full_scale=255.0),
             # Taskonomy (Zamir et al. 2018); depth in 1/512 m, cut at 15.6 m, texture edges at a quarter of their range.
             _domain("principal_curvature", num_channels=2, full_scale=255.0),

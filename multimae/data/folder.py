@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from multimae.data.decode import Array, blank, shrink
+from multimae.data.labels import FIXED, label_code
 from multimae.data.layout import Missing, few_of, find_root, labels, name_order, own_val, split_names
 from multimae.data.maps import Sample
 from multimae.data.pipelines import Example
@@ -75,7 +76,8 @@ class MultiModalFolder(Dataset[Example]):
         found = list_samples(
             self.root, folder, with_validity(self.root, folder, modalities), folders=folders, missing=missing
         )
-        _check_classes(found.folders.get("semseg"), described=self.spec)
+        for name in ("semseg", *FIXED):
+            _check_classes(found.folders.get(name), modality=name, described=self.spec)
         self._labels = labels(self.root, folder, found.names) if labelled else {}
         names = found.names if own else _select(found.names, split=split, val_ratio=val_ratio, where=self.root)
         if split == "train":
@@ -136,20 +138,22 @@ class MultiModalFolder(Dataset[Example]):
         return self.class_names.index(label)
 
 
-def _check_classes(folder: Path | None, *, described: DatasetSpec) -> None:
-    """Raise if labels made by a network say of themselves that they are of other classes than the data set's."""
+def _check_classes(folder: Path | None, *, modality: str, described: DatasetSpec) -> None:
+    """Raise if labels made by a network say of themselves that they are of other classes than the modality's."""
     # Beside the class folders, or above the only one.
     manifests = (place / "manifest.json" for place in (folder, folder.parent)) if folder else ()
     manifest = next((file for file in manifests if file.is_file()), None)
     if manifest is None:
         return
     found = json.loads(manifest.read_text("utf-8")).get("classes", {})
-    wanted = {str(code): name for code, name in enumerate(described.classes, start=described.first_label)}
+    code = label_code(modality, spec=described)
+    wanted = {str(number): name for number, name in enumerate(code.classes, start=code.first_label)}
     if found != wanted:
+        owner = modality if modality in FIXED else described.name
         raise DataError(
             f"{manifest.parent} holds labels of {len(found)} classes, first {next(iter(found.items()), None)}; wanted "
-            f"the {len(wanted)} of {described.name}, first {next(iter(wanted.items()))}: label with a network trained "
-            "on these, or describe the data set by those classes, in a file like multimae/data/imagenet.py"
+            f"the {len(wanted)} of {owner}, first {next(iter(wanted.items()))}: label with a network trained on these, "
+            "or describe the data set by those classes, in a file like multimae/data/imagenet.py"
         )
 
 
