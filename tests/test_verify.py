@@ -19,6 +19,7 @@ from PIL import Image
 
 from multimae.data import verify_cli
 from multimae.data.cli import main
+from multimae.data.labels import FIXED, label_code
 from multimae.data.nyuv2 import SPEC
 from multimae.data.prepare import manifest as manifests
 from multimae.data.prepare.manifest import FileRecord, Manifest, Provenance
@@ -351,13 +352,24 @@ def test_what_no_task_has_to_have_may_be_in_one_split(root: Path) -> None:
     assert ("train", "pseudo_depth", 6) in {(count.split, count.modality, count.decoded) for count in found.counts}
 
 
-def test_predicted_labels_are_of_any_classes_and_say_so(root: Path) -> None:
+def test_predicted_labels_are_cocos_classes_or_the_data_sets(root: Path) -> None:
+    own, coco = (code.names() for code in (label_code("semseg", spec=SPEC), FIXED["pseudo_semseg"]))
     for split in ("train", "test"):
         shutil.copytree(root / split / "semseg", root / split / "pseudo_semseg")
-        save(f"{split}/pseudo_semseg/all/0100.png", {"train": 132, "test": 0}[split])(root)
+    save("train/pseudo_semseg/all/0000.png", 132)(root)
+    save("test/pseudo_semseg/all/0100.png", 0)(root)
+    for classes in (own, coco):
+        write("train/pseudo_semseg/manifest.json", json.dumps({"classes": classes}))(root)
+        assert seen(check(root)) == set()
     write("train/pseudo_semseg/manifest.json", json.dumps({"classes": {"0": "person"}}))(root)
-    expected = {("missing_partner", "train", name, "0100") for name in tiny_dataset.maps()}
-    assert seen(check(root)) == {*expected, ("other_pseudo_classes", "train", "pseudo_semseg", "")}
+    save("test/pseudo_semseg/all/0100.png", 133)(root)
+    found = check(root)
+    assert seen(found) == {
+        ("other_pseudo_classes", "train", "pseudo_semseg", ""),
+        ("values", "test", "pseudo_semseg", "test/pseudo_semseg/all/0100.png"),
+    }
+    (values,) = (finding for finding in found.findings if finding.kind == "values")
+    assert "values [133]; pseudo_semseg has labels 0 to 132, and 255 for unlabelled" in values.detail
 
 
 def test_a_test_class_that_train_lacks_is_named(tmp_path: Path) -> None:

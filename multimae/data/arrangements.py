@@ -24,6 +24,9 @@ NO_CLASS = "all"
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 ENDINGS = frozenset(suffix[1:] for suffix in IMAGE_SUFFIXES)
 MOST_SHOWN = 12
+PREDICTED = tuple(f"{PSEUDO}{name}" for name in MODALITIES if not name.startswith(PSEUDO))
+FOLDERS = tuple(dict.fromkeys((*MODALITIES, VALIDITY, *PREDICTED)))
+"""All folders that something of this project reads."""
 ADE_SPLITS = MappingProxyType({"train": "training", "test": "validation"})
 ADE_FOLDERS = MappingProxyType({"rgb": "images", "semseg": "annotations"})
 VIEW = re.compile(r"point_\d+_view_\d+_domain_")
@@ -234,7 +237,7 @@ def is_arranged(root: Path) -> bool:
 
 def is_modality(folder: str) -> bool:
     """Say whether a folder's name is a modality's, measured or predicted."""
-    return folder == VALIDITY or folder.removeprefix(PSEUDO) in MODALITIES
+    return folder in FOLDERS
 
 
 def subfolders(folder: Path) -> Iterator["os.DirEntry[str]"]:

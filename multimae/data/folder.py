@@ -147,7 +147,7 @@ def _check_classes(folder: Path | None, *, modality: str, described: DatasetSpec
         return
     found = json.loads(manifest.read_text("utf-8")).get("classes", {})
     code = label_code(modality, spec=described)
-    wanted = {str(number): name for number, name in enumerate(code.classes, start=code.first_label)}
+    wanted = code.names()
     if found != wanted:
         owner = modality if modality in FIXED else described.name
         raise DataError(

@@ -20,6 +20,10 @@ class LabelCode:
     def num_classes(self) -> int:
         return len(self.classes)
 
+    def names(self) -> dict[str, str]:
+        """Return the names by code, as the manifest of a labelling has them."""
+        return {str(code): name for code, name in enumerate(self.classes, start=self.first_label)}
+
 
 FIXED: Mapping[str, LabelCode] = MappingProxyType(
     {"pseudo_semseg": LabelCode(classes=coco.CLASSES, first_label=0)},

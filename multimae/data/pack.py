@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from multimae.data.arrangements import FOLDERS
 from multimae.data.codec import compress, jpeg, restore
 from multimae.data.decode import Array, decode, kind_of, shrink
 from multimae.data.layout import fingerprint, labels, list_samples, name_order, own_val, split_dir
@@ -24,7 +25,6 @@ from multimae.data.shards import Packed, index_path, write_shard
 from multimae.data.source import check_same_size
 from multimae.data.spec import DatasetSpec, spec
 from multimae.data.verification.inspection import modality_of
-from multimae.data.verification.listing import FOLDERS
 
 SAMPLES_PER_SHARD = 250
 # A reader keeps all shards of a split open.

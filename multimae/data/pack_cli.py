@@ -3,13 +3,13 @@
 import argparse
 from pathlib import Path
 
+from multimae.data.arrangements import FOLDERS
 from multimae.data.layout import find_root
 from multimae.data.pack import PackSource
 from multimae.data.packed import SPLITS
 from multimae.data.prepare.command import at_least_one, convert
 from multimae.data.prepare.processes import num_cores
 from multimae.data.spec import spec
-from multimae.data.verification.listing import FOLDERS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from multimae.data.arrangements import PSEUDO
+from multimae.data.labels import FIXED, label_code
 from multimae.data.layout import class_names, labels, split_dir
 from multimae.data.sample import DataError
 from multimae.data.spec import DatasetSpec
@@ -72,14 +72,22 @@ def _of_unknown_class(root: Path, split: str, names: Sequence[str], *, known: Se
 
 
 def other_classes(listing: Listing, *, described: DatasetSpec) -> Iterator[Finding]:
-    """Yield the labels that were made by a network and say of themselves that they are of other classes."""
-    wanted = {str(code): name for code, name in enumerate(described.classes, start=described.first_label)}
-    for kind, folder in (("other_classes", "semseg"), ("other_pseudo_classes", f"{PSEUDO}semseg")):
+    """Yield the labels that were made by a network and say of themselves that they are of other classes.
+
+    Predicted labels may be of the data set's, to serve in place of them, or of those that are always theirs.
+    """
+    own = {described.name: label_code("semseg", spec=described)}
+    for kind, folder, codes in (
+        ("other_classes", "semseg", own),
+        *(("other_pseudo_classes", folder, {folder: code, **own}) for folder, code in FIXED.items()),
+    ):
         found = _recorded_classes(listing.samples.folders.get(folder))
-        if found is not None and found != wanted:
-            detail = f"{len(found)} classes, first {next(iter(found.items()), None)}; {described.name} has "
-            detail += f"{len(wanted)}, first {next(iter(wanted.items()), None)}"
-            yield Finding(kind=kind, split=listing.split, modality=folder, detail=detail)
+        if found is None or found in [code.names() for code in codes.values()]:
+            continue
+        detail = f"{len(found)} classes, first {next(iter(found.items()), None)}"
+        for owner, code in codes.items():
+            detail += f"; {owner} has {code.num_classes}, first {next(iter(code.names().items()))}"
+        yield Finding(kind=kind, split=listing.split, modality=folder, detail=detail)
 
 
 def _recorded_classes(folder: Path | None) -> dict[str, str] | None:

@@ -82,8 +82,8 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "other_pseudo_classes": Kind(
             severity="warning",
-            title="pseudo labels of other classes than the data set's",
-            remedy="they serve as an input, not in place of semseg",
+            title="pseudo labels of neither COCO's classes nor the data set's",
+            remedy="label with a network trained on one of them",
         ),
         "leak": Kind(
             severity="error", title="samples that are in train, too", remedy="remove them from one of the splits"

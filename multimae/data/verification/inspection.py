@@ -9,6 +9,7 @@ from PIL import Image
 
 from multimae.data.arrangements import PSEUDO
 from multimae.data.decode import MODES, Array, decode, kind_of
+from multimae.data.labels import FIXED
 from multimae.data.sample import DataError, SampleFiles
 from multimae.data.spec import DatasetSpec, distinct_palette
 from multimae.data.verification.findings import Finding
@@ -69,10 +70,12 @@ def shown_path(path: Path, *, root: Path) -> str:
 
 
 def _described_for(folder: str, described: DatasetSpec) -> DatasetSpec:
-    """Allow any 8-bit code in predicted labels: their classes are those of the network."""
-    if folder != f"{PSEUDO}semseg":
+    """Let predicted labels be the data set's classes or, as an input of their own, those that are always theirs."""
+    if folder not in FIXED:
         return described
-    return replace(described, classes=("",) * 255, palette=distinct_palette(255), first_label=0, label_map=())
+    num_codes = max(FIXED[folder].num_classes, len(described.classes) + described.first_label)
+    anything = distinct_palette(num_codes)
+    return replace(described, name=folder, classes=("",) * num_codes, palette=anything, first_label=0, label_map=())
 
 
 def _width_height(path: Path) -> tuple[int, int]:

@@ -5,15 +5,11 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from multimae.data.arrangements import PSEUDO, VALIDITY, arrangement, is_modality
+from multimae.data.arrangements import FOLDERS, arrangement, is_modality
 from multimae.data.layout import list_samples, own_val, split_dir
 from multimae.data.sample import DataError, DataNotFoundError, Samples
 from multimae.data.spec import DatasetSpec
 from multimae.data.verification.findings import Finding
-from multimae.modalities import MODALITIES
-
-FOLDERS = tuple(dict.fromkeys((*MODALITIES, VALIDITY, *(f"{PSEUDO}{name}" for name in MODALITIES))))
-"""All folders that something of this project reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
