@@ -1,4 +1,4 @@
-"""What is measured on NYUv2 (Silberman et al., ECCV 2012): pre-training losses, 40-class segmentation, depth.
+"""What is measured on NYUv2 (Silberman et al., ECCV 2012): pre-training losses, segmentation, depth.
 
 The `paper` recipes are the reference's configurations (ft_nyu_200e, ft_nyu_2000e).
 """
@@ -57,6 +57,12 @@ SEMSEG = Task(
         }
     ),
 )
+
+SEMSEG_13 = SEMSEG.variant("nyuv2-semseg-13")
+"""Segmentation into the 13 coarser classes: a transfer of the data set `nyuv2_13`, by the recipe for 40."""
+
+SEMSEG_PSEUDO = SEMSEG.variant("nyuv2-semseg-pseudo", new_modalities=("pseudo_semseg",))
+"""Segmentation that reads a network's labels, too; from a checkpoint without COCO's labels their adapter starts fresh."""
 
 DEPTH = Task(
     name="nyuv2-depth",

@@ -18,19 +18,19 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from multimae.data import rooms
+from multimae.data import coco, rooms
 from multimae.data.layout import class_names, labels
 from multimae.data.prepare import rooms as prepare
-from multimae.data.prepare import rooms_domains, rooms_pack
+from multimae.data.prepare import rooms_coco, rooms_computed, rooms_pack
 from multimae.data.prepare.focal_length import focal_length
 from multimae.data.prepare.rooms_camera import Camera
 from multimae.data.prepare.rooms_filter import smooth_light
 from multimae.data.prepare.rooms_mesh import box, cylinder, ellipsoid, rounded_box
-from multimae.data.rooms import ARCHIVE, ARCHIVE_FRAMES, CLASSES, DOMAINS, FOLDERS, SPEC
+from multimae.data.rooms import ARCHIVE, ARCHIVE_FRAMES, CLASSES, COMPUTED, DOMAINS, FOLDERS, SPEC
 from multimae.modalities import MODALITIES
 
 needs_mitsuba = pytest.mark.skipif(find_spec("mitsuba") is None, reason="needs multimae[rooms]")
-FILES_PER_FRAME = len(FOLDERS) + len(DOMAINS) + 1  # and what kind of room it shows
+FILES_PER_FRAME = len(FOLDERS) + len(COMPUTED) + 1  # and what kind of room it shows
 TINY = ("--size", "48x36", "--spp", "1", "--train", "2", "--test", "1", "--seed", "7")
 
 
@@ -53,14 +53,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def copied_domains(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take domains from the folder that is there, where computing them once more would show nothing."""
+def copied_maps(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take what is computed from the folder that is there, where computing them once more would show nothing."""
 
     def copy(target: Path) -> None:
-        for folder in (Path(split) / domain for split in ARCHIVE_FRAMES for domain in DOMAINS):
+        for folder in (Path(split) / domain for split in ARCHIVE_FRAMES for domain in COMPUTED):
             shutil.copytree(root / folder, target / folder)
 
-    monkeypatch.setattr(rooms, "_add_domains", copy)
+    monkeypatch.setattr(rooms, "_add_computed", copy)
 
 
 def read(path: Path) -> NDArray[np.integer]:
@@ -119,7 +119,7 @@ def test_frames_are_aligned_by_name_and_have_one_size(root: Path) -> None:
     sixteen_bits = {"depth", *(name for name in DOMAINS if MODALITIES[name].full_scale > 255)}
     modes = {"rgb": "RGB", "normal": "RGB", "principal_curvature": "RGB", **dict.fromkeys(sixteen_bits, "I;16")}
     for split, frames in ARCHIVE_FRAMES.items():
-        folders = (*FOLDERS, *DOMAINS)
+        folders = (*FOLDERS, *COMPUTED)
         names = {folder: sorted(p.stem for p in (root / split / folder / "all").iterdir()) for folder in folders}
         assert len(names["rgb"]) == frames
         assert all(found == names["rgb"] for found in names.values())
@@ -138,7 +138,18 @@ def test_domains_are_those_of_this_version(root: Path, name: str, wanted: tuple[
     share = np.minimum(codes / MODALITIES[domain].full_scale, 1.0)
     median = np.median(share)
     found = (median, np.abs(share - median).mean())
-    assert found == pytest.approx(wanted, abs=2e-4), "what is cached is stale: count rooms.DOMAINS_VERSION up"
+    assert found == pytest.approx(wanted, abs=2e-4), "what is cached is stale: count rooms.COMPUTED_VERSION up"
+
+
+def test_labels_in_cocos_words_say_no_more_than_a_network_would(root: Path) -> None:
+    in_coco = np.array([255, *(coco.CLASSES.index(rooms_coco.IN_COCO[name]) for name in CLASSES)])
+    agreeing = []
+    for path in (root / "test" / "pseudo_semseg" / "all").iterdir():
+        own, coarse = read(root / "test" / "semseg" / "all" / path.name), read(path)
+        assert (coarse == coarse[2::4, 2::4].repeat(4, axis=0).repeat(4, axis=1)).all(), path
+        assert set(np.unique(coarse)) <= set(in_coco[np.unique(own)]), path
+        agreeing.append((coarse == in_coco[own]).mean())
+    assert 0.85 < np.mean(agreeing) < 0.98
 
 
 @pytest.mark.parametrize("split", ARCHIVE_FRAMES)
@@ -206,7 +217,7 @@ def test_unpacking_twice_gives_the_same_folder_at_once(root: Path) -> None:
 
 
 @pytest.mark.parametrize("modality", ["depth", DOMAINS[0]])
-@pytest.mark.usefixtures("copied_domains")
+@pytest.mark.usefixtures("copied_maps")
 def test_unpacking_mends_a_folder_that_lost_a_file_and_clears_leftovers(
     root: Path, tmp_path: Path, modality: str
 ) -> None:
@@ -223,18 +234,18 @@ def test_unpacking_mends_a_folder_that_lost_a_file_and_clears_leftovers(
     assert recent.exists(), "another process may be at work there"
 
 
-@pytest.mark.usefixtures("copied_domains")
+@pytest.mark.usefixtures("copied_maps")
 def test_a_folder_of_older_domains_is_left_to_those_who_read_it(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(root, tmp_path / root.name)
     before = contents(tmp_path / root.name)
-    monkeypatch.setattr(rooms, "DOMAINS_VERSION", rooms.DOMAINS_VERSION + 1)
+    monkeypatch.setattr(rooms, "COMPUTED_VERSION", rooms.COMPUTED_VERSION + 1)
     assert rooms.unpack(tmp_path).name != root.name
     assert contents(tmp_path / root.name) == before
 
 
-@pytest.mark.usefixtures("copied_domains")
+@pytest.mark.usefixtures("copied_maps")
 def test_two_at_once_unpack_one_folder(tmp_path: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(rooms.unpack, [tmp_path, tmp_path]))
@@ -242,7 +253,7 @@ def test_two_at_once_unpack_one_folder(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [found[0].name]
 
 
-@pytest.mark.parametrize("step", ["_extract", "_add_domains"])
+@pytest.mark.parametrize("step", ["_extract", "_add_computed"])
 def test_a_process_killed_while_unpacking_leaves_nothing_that_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -340,13 +351,13 @@ def test_domains_are_added_to_a_folder_rendered_without_them(
         for path in (root / "test" / folder / "all").glob("0000[0-2].*"):
             shutil.copy(path, tmp_path / "test" / folder / "all")
     assert prepare.run(arguments(*nothing)) == 0
-    assert "3 frames to compute domains of" in capsys.readouterr().out
-    for domain in DOMAINS:
+    assert "3 frames to compute domains and labels of" in capsys.readouterr().out
+    for domain in COMPUTED:
         for path in (tmp_path / "test" / domain / "all").iterdir():
             assert path.read_bytes() == (root / "test" / domain / "all" / path.name).read_bytes()
-    assert not list(rooms_domains.lacking(tmp_path, split="test"))
-    (tmp_path / "test" / DOMAINS[-1] / "all" / "00001.png").unlink()
-    assert [place.index for place in rooms_domains.lacking(tmp_path, split="test")] == [1]
+    assert not list(rooms_computed.lacking(tmp_path, split="test"))
+    (tmp_path / "test" / COMPUTED[-1] / "all" / "00001.png").unlink()
+    assert [place.index for place in rooms_computed.lacking(tmp_path, split="test")] == [1]
 
 
 @needs_mitsuba

@@ -22,6 +22,8 @@ SUITE = Suite(
         Transfer(task=nyuv2.SEMSEG, inputs=("rgb",), dataset="nyuv2"),
         Transfer(task=nyuv2.SEMSEG, inputs=("depth",), dataset="nyuv2"),
         Transfer(task=nyuv2.SEMSEG, inputs=("rgb", "depth"), dataset="nyuv2"),
+        Transfer(task=nyuv2.SEMSEG_PSEUDO, inputs=("rgb", "depth", "pseudo_semseg"), dataset="nyuv2"),
+        Transfer(task=nyuv2.SEMSEG_13, inputs=("rgb", "depth"), dataset="nyuv2_13"),
         Transfer(task=nyuv2.DEPTH, inputs=("rgb",), dataset="nyuv2"),
         *(Transfer(task=task, inputs=("rgb",), dataset="taskonomy") for task in taskonomy.TASKS),
     ),

@@ -18,7 +18,8 @@ CLASSES = (
 )  # fmt: skip
 
 DOMAINS = tuple(name for name, modality in MODALITIES.items() if modality.kind == "domain")
-"""Taskonomy's domains: not shipped, but computed from the frames once they are unpacked."""
+COMPUTED = (*DOMAINS, "pseudo_semseg")
+"""Not shipped, but computed from the frames once they are unpacked: Taskonomy's domains, labels in COCO's words."""
 
 HOW_TO_GET = """\
 Rooms ships with the package: leave --data-root out, or render more of it with
@@ -34,7 +35,7 @@ SPEC = DatasetSpec(
     depth_mean_mm=2960.3,
     depth_std_mm=861.5,
     max_depth_m=8.0,
-    modalities=("rgb", "depth", "semseg", "normal", *DOMAINS),
+    modalities=("rgb", "depth", "semseg", "normal", *COMPUTED),
     licence="CC0-1.0; rendered by this project from shapes and textures of its own",
     how_to_get=HOW_TO_GET,
 )
@@ -43,19 +44,19 @@ ARCHIVE = Path(__file__).with_name("rooms.tar.xz")
 ARCHIVE_SHA256 = "4fb73f9051120dadb8fd84c5cefc6d59e922bc3ba1a3358ad887351772687c05"
 ARCHIVE_FRAMES = {"train": 240, "test": 80}
 FOLDERS = ("rgb", "depth", "semseg", "mask_valid", "normal")
-DOMAINS_VERSION = 1
-"""Counts changes of how domains are computed, so that none of another version is read from a cache."""
+COMPUTED_VERSION = 2
+"""Counts changes of how these are computed, so that none of another version is read from a cache."""
 STALE_AFTER_S = 3600.0
 
 
 def unpack(cache_dir: Path) -> Path:
-    """Return the folder that holds the shipped train/ and test/; the first time, unpack them and compute their domains.
+    """Return the folder that holds the shipped train/ and test/; the first time, unpack them and compute the rest.
 
-    The folder carries the archive's digest and the domains' version in its name and appears by a rename once it is
+    The folder carries the archive's digest and the version of the rest in its name and appears by a rename once it is
     whole, so that a process killed in between, or another doing the same, does no harm. Folders of other versions are
     left to those who still read them.
     """
-    root = cache_dir / f"rooms-{ARCHIVE_SHA256[:12]}-{DOMAINS_VERSION}"
+    root = cache_dir / f"rooms-{ARCHIVE_SHA256[:12]}-{COMPUTED_VERSION}"
     if _whole(root):
         return root
     cache_dir.mkdir(parents=True, exist_ok=True)
@@ -64,7 +65,7 @@ def unpack(cache_dir: Path) -> Path:
     try:
         fresh = workplace / "fresh"
         _extract(fresh)
-        _add_domains(fresh)
+        _add_computed(fresh)
         if not _whole(root):
             with suppress(FileNotFoundError):
                 root.rename(workplace / "broken")
@@ -84,7 +85,7 @@ def _whole(root: Path) -> bool:
         return all((root / table).is_file() for table in tables) and all(
             sum(1 for _ in (root / split / folder / "all").iterdir()) == frames
             for split, frames in ARCHIVE_FRAMES.items()
-            for folder in (*FOLDERS, *DOMAINS)
+            for folder in (*FOLDERS, *COMPUTED)
         )
     except (FileNotFoundError, NotADirectoryError):
         return False
@@ -100,15 +101,15 @@ def _extract(target: Path) -> None:
         archive.extractall(target, filter="data")
 
 
-def _add_domains(root: Path) -> None:
-    """Compute domains in threads: NumPy and Pillow leave Python while at work; processes would need a guarded main."""
+def _add_computed(root: Path) -> None:
+    """Compute in threads: NumPy and Pillow leave Python while at work; processes would need a guarded main."""
     from multimae.data.prepare.processes import num_cores
-    from multimae.data.prepare.rooms_domains import lacking, write_domains
+    from multimae.data.prepare.rooms_computed import lacking, write_computed
 
     with ThreadPoolExecutor(num_cores()) as pool:
         for split in ARCHIVE_FRAMES:
             # Taking the results raises what went wrong.
-            list(pool.map(write_domains, lacking(root, split=split)))
+            list(pool.map(write_computed, lacking(root, split=split)))
 
 
 def _remove_stale(cache_dir: Path) -> None:

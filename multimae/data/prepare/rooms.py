@@ -1,7 +1,7 @@
 """Render the rooms data set: `multimae data prepare rooms --train 2000 --size 320x240`.
 
 A frame depends on the seed, its split, its index, the size and the samples a pixel; not on the number of processes.
-Taskonomy's domains are computed from the frames once they are there, even if they were rendered long ago.
+Taskonomy's domains and labels in COCO's words are computed from the frames once they are there, however old they are.
 """
 
 import argparse
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
                 advance(done)
         for split in ("train", "test"):
             write_labels(args.out, split=split)
-        _add_domains(args.out, workers=args.workers)
+        _add_computed(args.out, workers=args.workers)
     except BrokenProcessPool:
         return _refuse("a worker was killed, perhaps for memory; run again with fewer --workers", status=EXIT_FAILED)
     except KeyboardInterrupt:
@@ -182,15 +182,15 @@ def _rendered(tasks: Sequence[Task], *, workers: int) -> Iterator[int]:
             pool.shutdown(cancel_futures=True)
 
 
-def _add_domains(out: Path, *, workers: int) -> None:
-    from multimae.data.prepare.rooms_domains import lacking, write_domains
+def _add_computed(out: Path, *, workers: int) -> None:
+    from multimae.data.prepare.rooms_computed import lacking, write_computed
 
     places = [place for split in ("train", "test") for place in lacking(out, split=split)]
     if not places:
         return
-    print(f"rooms: {len(places)} frames to compute domains of")
+    print(f"rooms: {len(places)} frames to compute domains and labels of")
     with _progress(len(places)) as advance:
-        for _ in spread(places, work=write_domains, workers=workers):
+        for _ in spread(places, work=write_computed, workers=workers):
             advance(1)
 
 

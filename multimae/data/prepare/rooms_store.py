@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from multimae.data.layout import NO_CLASS
-from multimae.data.rooms import CLASSES, DOMAINS
+from multimae.data.rooms import CLASSES, COMPUTED
 
 if TYPE_CHECKING:
     from multimae.data.prepare.rooms_render import Frame
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 JPEG_QUALITY = 92
 SMALLEST = 9
 VIEWS_PER_ROOM = 2
-EXTENSIONS = {"rgb": "jpg", **dict.fromkeys(("depth", "semseg", "mask_valid", "normal", *DOMAINS), "png")}
+EXTENSIONS = {"rgb": "jpg", **dict.fromkeys(("depth", "semseg", "mask_valid", "normal", *COMPUTED), "png")}
 
 
 def frame_path(out: Path, *, split: str, modality: str, index: int) -> Path:

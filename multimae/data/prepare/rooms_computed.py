@@ -1,4 +1,7 @@
-"""Put Taskonomy's domains beside the frames of rooms, computed from their depth, normals and photographs as stored."""
+"""Put beside the frames of rooms what is not shipped: Taskonomy's domains, and labels in COCO's words.
+
+All are computed from depth, normals, photographs and labels as stored.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,9 +15,10 @@ from PIL import Image
 from multimae.data.prepare.domains import View, codes
 from multimae.data.prepare.focal_length import focal_length
 from multimae.data.prepare.images import PNG_LEVEL
+from multimae.data.prepare.rooms_coco import in_coco
 from multimae.data.prepare.rooms_store import frame_path, png, write_whole
 from multimae.data.prepare.surfaces import Surfaces, dot
-from multimae.data.rooms import DOMAINS
+from multimae.data.rooms import COMPUTED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,17 +34,17 @@ class Place:
 
 
 def lacking(out: Path, *, split: str) -> Iterator[Place]:
-    """Yield the frames of a split that have no domains yet."""
+    """Yield the frames of a split that lack what is computed."""
     for path in sorted((out / split / "rgb" / "all").glob("*.jpg")):
         place = Place(out=out, split=split, index=int(path.stem))
-        if not place.path(DOMAINS[-1]).exists():
+        if not place.path(COMPUTED[-1]).exists():
             yield place
 
 
-def write_domains(place: Place) -> None:
-    """Write the domains of a frame, in the order of `DOMAINS`: the last says that all are there."""
-    stored = codes(_view(place))
-    for modality in DOMAINS:
+def write_computed(place: Place) -> None:
+    """Write what is computed of a frame, in the order of `COMPUTED`: the last says that all are there."""
+    stored = {**codes(_view(place)), "pseudo_semseg": in_coco(_pixels(place.path("semseg")))}
+    for modality in COMPUTED:
         write_whole(place.path(modality), png(stored[modality], level=PNG_LEVEL))
 
 
