@@ -62,7 +62,7 @@ SEMSEG_13 = SEMSEG.variant("nyuv2-semseg-13")
 """Segmentation into the 13 coarser classes: a transfer of the data set `nyuv2_13`, by the recipe for 40."""
 
 SEMSEG_PSEUDO = SEMSEG.variant("nyuv2-semseg-pseudo", new_modalities=("pseudo_semseg",))
-"""Segmentation that reads a network's labels, too; from a checkpoint without COCO's labels their adapter starts fresh."""
+"""Segmentation that reads a network's labels, too: their adapter starts fresh where a checkpoint's are not COCO's."""
 
 DEPTH = Task(
     name="nyuv2-depth",
