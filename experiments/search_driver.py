@@ -1,11 +1,13 @@
 """A search from its first trial to its report, as a person starts it, leaves it and comes back to it."""
 
 import argparse
+import os
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from optuna.trial import TrialState
 from rich.console import Console
@@ -14,6 +16,7 @@ from rich.table import Table
 from experiments.driver import Driver
 from experiments.driver import Limits as Machine
 from experiments.driving import (
+    LOCAL_POLL_S,
     TRACKING_EVERY_S,
     driver_lock,
     go_on_in_background,
@@ -31,10 +34,13 @@ from experiments.search_runs import RunTrainings
 from experiments.starts import fetch_published
 from experiments.study import StudyRecord, open_study
 from multimae.engine.files import write_json
+from slurm.attempts import read_job
 from slurm.cluster import Resources
 from slurm.jobs import RunState
 from slurm.launcher import Launcher, SubmissionError
-from slurm.submission import submit_attempt
+from slurm.squeue import ask
+from slurm.states import JobState
+from slurm.submission import recover, submit_attempt
 
 DETACHED = 130
 SLOTS_ON_SLURM = 8
@@ -52,13 +58,16 @@ def drive(arguments: argparse.Namespace, *, argv: Sequence[str]) -> int:
     folder = search_dir(arguments, name=plan.name)
     launcher = launcher_of(arguments)
     with driver_lock(folder) as lock:
-        if not try_lock(lock):
-            raise PreconditionError(f"another process drives the search in {folder}; it goes on by itself")
+        if not _lock(lock, console=console):
+            raise PreconditionError(
+                f"another process drives the search in {folder}; it goes on by itself, {_shown_by(plan.name)}"
+            )
         record = _open(plan, folder=folder, arguments=arguments)
         write_json(folder / "search.json", _described(plan, arguments=arguments, repeats={}))
         if arguments.detach:
             lock.close()
-            return _detach(launcher, folder=folder, argv=argv, console=console)
+            return _detach(launcher, name=plan.name, folder=folder, argv=argv, console=console)
+        _requeue_before_the_limit()
         print_search(plan, arguments=arguments, console=console)
         try:
             _pretrain(plan, arguments=arguments, launcher=launcher, console=console)
@@ -251,12 +260,37 @@ def _pretrain(plan: SearchPlan, *, arguments: argparse.Namespace, launcher: Laun
     console.print(f"pre-training: {summary(states)}", highlight=False)
 
 
-def _detach(launcher: Launcher, *, folder: Path, argv: Sequence[str], console: Console) -> int:
+def _lock(lock: IO[str], *, console: Console) -> bool:
+    """Become the search's only driver; say whether that went well.
+
+    A job that Slurm has started again waits: on a node that only seemed lost its earlier process may live on.
+    """
+    waited = False
+    while not try_lock(lock):
+        if os.environ.get("SLURM_RESTART_COUNT", "0") == "0":
+            return False
+        if not waited:
+            console.print("waits for the process that this job ran before", highlight=False)
+        waited = True
+        time.sleep(LOCAL_POLL_S)
+    return True
+
+
+def _requeue_before_the_limit() -> None:
+    """Let a driver that is a job be queued again when Slurm announces its end, which may come long before the search's.
+
+    Slurm kills it on the way, which a driver may be at any time.
+    """
+    if job_id := os.environ.get("SLURM_JOB_ID"):
+        signal.signal(signal.SIGUSR2, lambda *_: ask(["scontrol", "requeue", job_id]))
+
+
+def _detach(launcher: Launcher, *, name: str, folder: Path, argv: Sequence[str], console: Console) -> int:
     """Leave the search to a small job on the cluster, or to a process in the background."""
     script = str(Path(__file__).with_name("search.py"))
     command = [sys.executable, script, *(word for word in argv if word != "--detach")]
-    back = "the same command, or `search report`, shows how far it is"
     if launcher.has_queue:
+        _require_no_driver(folder / "driver", launcher=launcher, name=name)
         job = submit_attempt(
             folder / "driver",
             launcher=launcher,
@@ -264,14 +298,31 @@ def _detach(launcher: Launcher, *, folder: Path, argv: Sequence[str], console: C
             resources=Resources(cpus=1, gpus=0, memory_gb=2, minutes=DRIVER_MINUTES),
             env={},
         )
-        console.print(f"detached: job {job.job_id} drives the search; {back}", highlight=False)
+        log = folder / "driver" / "attempts" / str(job.attempt) / "out.log"
+        said = f"detached: job {job.job_id} drives the search and writes {log}; {_shown_by(name)}"
+        console.print(said, soft_wrap=True, highlight=False)
         return 0
     if launcher.name == "inline":
         raise UsageError("--detach needs jobs that live on; --executor inline trains in the foreground")
     log = folder / "driver.log"
     process_id = go_on_in_background(command, log=log)
-    console.print(f"detached: process {process_id} goes on and writes {log}; {back}", soft_wrap=True, highlight=False)
+    said = f"detached: process {process_id} goes on and writes {log}; {_shown_by(name)}"
+    console.print(said, soft_wrap=True, highlight=False)
     return 0
+
+
+def _require_no_driver(driver_dir: Path, *, launcher: Launcher, name: str) -> None:
+    """Raise PreconditionError if a job that drives the search waits or runs already."""
+    recover([driver_dir], launcher=launcher)
+    job = read_job(driver_dir)
+    if job is None or job.job_id is None:
+        return
+    if launcher.states([job.job_id])[job.job_id] in (JobState.QUEUED, JobState.RUNNING):
+        raise PreconditionError(f"job {job.job_id} drives the search already, or will; {_shown_by(name)}")
+
+
+def _shown_by(name: str) -> str:
+    return f"`search.py report {name}` shows how far it is"
 
 
 def _described(

@@ -28,12 +28,16 @@ class RunTrainings:
         self.states: Mapping[str, RunState] = {}
 
     def start(self, number: int, *, values: Mapping[str, Any], until: int) -> str:
-        """Plan the trial's run and let it train up to `until`; it is submitted at the next `submit`."""
+        """Plan the trial's run and let it train up to `until`; it is submitted at the next `submit`.
+
+        Another trial of the same values is another try of the same run: what it was submitted for before is forgotten.
+        """
         planned = self.plan.trial(values)
         folder = prepare(planned, suite_dir=self.driver.suite_dir)
         allowed = max(until, read_json(folder / UNTIL).get("step", 0))
         write_json(folder / UNTIL, {"step": allowed})
         self.driver.add(planned)
+        self.driver.submissions.pop(planned.key, None)
         return planned.key
 
     def take_up(self, values: Mapping[str, Any]) -> None:

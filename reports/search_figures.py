@@ -9,6 +9,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import optuna
 from matplotlib.figure import Figure
 from optuna.exceptions import ExperimentalWarning
 from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator, get_param_importances
@@ -118,16 +119,20 @@ def parallel_coordinates(search: SearchRecord) -> str:
 
 
 def importances(search: SearchRecord) -> str:
-    """How much of the spread of the first objective each field explains, by two methods."""
-    num = len(search.finished)
+    """How much of the spread of the first objective each field explains, by two methods.
+
+    A pruner lets few trials come to their end, and those are alike: then the last rung that half of them reached tells.
+    """
+    judged, of_what = _judged_alike(search)
+    num = len(judged.trials)
     if num < MIN_FOR_IMPORTANCE:
-        return f"{num} trials ended with a number; importances need {MIN_FOR_IMPORTANCE}."
+        return f"{num} trials are comparable by {of_what}; importances need {MIN_FOR_IMPORTANCE}."
     found = {
-        "fANOVA": _importances(search, FanovaImportanceEvaluator(seed=0)),
-        "PED-ANOVA": _importances(search, _ped_anova()),
+        "fANOVA": _importances(judged, FanovaImportanceEvaluator(seed=0)),
+        "PED-ANOVA": _importances(judged, _ped_anova()),
     }
     if not any(found.values()):
-        return "The trials that ended do not differ enough to tell."
+        return f"The {num} trials do not differ enough in {of_what} to tell."
     names = list(search.described["space"])
     with mpl.rc_context(fname=_STYLE):
         figure = Figure(figsize=(7.5, 0.5 * len(names) + 1), layout="constrained")
@@ -136,7 +141,7 @@ def importances(search: SearchRecord) -> str:
             heights = [found[method].get(name, 0.0) for name in names]
             axes.barh(np.arange(len(names)) + 0.36 * offset, heights, height=0.34, color=colour, label=method)
         axes.set_yticks(np.arange(len(names)) + 0.18, names)
-        axes.set_xlabel("share of the spread explained")
+        axes.set_xlabel(f"share of the spread of {of_what} explained, {num} trials")
         axes.legend()
         return _svg(figure)
 
@@ -159,13 +164,36 @@ def pareto(search: SearchRecord) -> str:
         return _svg(figure)
 
 
-def _importances(search: SearchRecord, evaluator: Any) -> dict[str, float]:
-    several = len(search.described["objective"]) > 1
-    target = (lambda trial: trial.values[0]) if several else None
+def _judged_alike(search: SearchRecord) -> tuple[optuna.Study, str]:
+    """Return the trials that half of all can be compared with: by their end or, failing that, by one rung's score."""
+    scores: dict[int, dict[int, float]] = {}
+    for one in search.trials:
+        for step, score in one.scores.items():
+            if math.isfinite(score):
+                scores.setdefault(step, {})[one.number] = score
+    ended, objective = {one.number: one.values[0] for one in search.finished}, search.described["objective"][0]
+    if len(ended) * 2 >= len(search.trials) or not scores:
+        return _study_of(search, ended), objective
+    # Where no rung was reached by half of them, the first was by most.
+    step = max((step for step, those in scores.items() if len(those) * 2 >= len(search.trials)), default=min(scores))
+    return _study_of(search, scores[step]), f"{objective} at step {step}"
+
+
+def _study_of(search: SearchRecord, values: Mapping[int, float]) -> optuna.Study:
+    """Return a study in memory of the trials that `values` names."""
+    study = optuna.create_study(direction=search.described["directions"][0])
+    for trial in search.study.get_trials(deepcopy=False):
+        if trial.number in values:
+            value, params, distributions = values[trial.number], trial.params, trial.distributions
+            study.add_trial(optuna.trial.create_trial(value=value, params=params, distributions=distributions))
+    return study
+
+
+def _importances(study: optuna.Study, evaluator: Any) -> dict[str, float]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of trials that diverged, which the evaluators leave out
+        warnings.simplefilter("ignore")
         try:
-            return dict(get_param_importances(search.study, evaluator=evaluator, target=target))
+            return dict(get_param_importances(study, evaluator=evaluator))
         except (RuntimeError, ValueError):
             return {}
 
