@@ -146,8 +146,9 @@ class Search:
 
     def _spent(self) -> int:
         """Count the trials that the budget has paid for: a lost one that is tried again is paid once."""
-        retried = sum("retry_of" in trial.user_attrs for trial in self.record.trials())
-        return len(self.record.trials()) - retried
+        asked = self.record.trials()
+        queued = self.record.trials(TrialState.WAITING)
+        return len(asked) - sum("retry_of" in trial.user_attrs for trial in (*asked, *queued))
 
     def _first(self, number: int) -> int:
         return self.bracket(number).after(0)

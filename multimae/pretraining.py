@@ -78,7 +78,7 @@ class MultiMAEPretraining(BaseModel):  # type: ignore[misc]  # mmengine is untyp
             {
                 name: SpatialOutputAdapter(
                     modality=target.name,
-                    num_channels=target.num_channels or self._num_classes(target),
+                    num_channels=target.num_channels or self.num_classes(target),
                     patch_size=self.backbone.patch_size // target.stride_level,
                     dim_encoder=self.backbone.dim,
                     dim=decoder_dim,
@@ -242,7 +242,8 @@ class MultiMAEPretraining(BaseModel):  # type: ignore[misc]  # mmengine is untyp
             losses[name] = _LOSSES[target.loss](prediction, target=true_patches, mask=mask)
         return losses
 
-    def _num_classes(self, target: Modality) -> int:
+    def num_classes(self, target: Modality) -> int:
+        """Return how many classes labels are of: the modality's own number, or that of the backbone's data set."""
         return target.num_classes or self.backbone.num_semseg_classes
 
     def _target_patches(
@@ -251,7 +252,7 @@ class MultiMAEPretraining(BaseModel):  # type: ignore[misc]  # mmengine is untyp
         patch_size = self._decoders()[name].patch_size
         if self.targets[name].kind == "labels":
             labels = unfold_patches(maps[:, None], patch_size=patch_size)
-            return labels.masked_fill(labels >= self._num_classes(self.targets[name]), IGNORE_LABEL)
+            return labels.masked_fill(labels >= self.num_classes(self.targets[name]), IGNORE_LABEL)
         patches = unfold_patches(maps, patch_size=patch_size)
         return normalise_patches(patches) if name.startswith(_NORMALISED) else patches
 

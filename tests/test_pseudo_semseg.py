@@ -1,6 +1,8 @@
 """Labels of a network as an input beside the data set's own as the target: adapter, start from a checkpoint, files."""
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,17 +10,26 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks.nyuv2 import PRETRAINING
+from experiments.plan import Data, make_plan
+from experiments.rundirs import prepare
+from experiments.suite import Run
 from multimae.backbone import MultiMAE
 from multimae.checkpoint_files import write_tensors
 from multimae.checkpoints import load_backbone, load_model
 from multimae.data.coco import CLASSES
 from multimae.data.folder import MultiModalFolder
+from multimae.data.labels import FIXED
 from multimae.data.pipelines import SemsegAugmentation
 from multimae.data.sample import DataError
+from multimae.engine.attempt import Attempt
+from multimae.engine.job import execute
+from multimae.engine.signals import StopRequest
 from multimae.modalities import modality
 from multimae.pretraining import MultiMAEPretraining
 from multimae.transfer import MultiMAETransfer
 from tests import tiny_dataset
+from tests.tinydata import SIZE, write_frames
 
 PREFIX = "input_adapters.semseg."
 TINY = {"image_size": 64, "dim": 16, "depth": 2, "num_heads": 2, "dim_class_emb": 4}
@@ -27,6 +38,31 @@ TINY = {"image_size": 64, "dim": 16, "depth": 2, "num_heads": 2, "dim_class_emb"
 def backbone(*modalities: str, seed: int = 1, num_classes: int = 133, padding: str = "none") -> MultiMAE:
     torch.manual_seed(seed)
     return MultiMAE(modalities=modalities, num_semseg_classes=num_classes, semseg_padding=padding, **TINY)
+
+
+def prepared_pretraining(tmp_path: Path) -> Path:
+    """Prepare a pre-training of two steps that reads and predicts labels of two classes of COCO, left and right."""
+    root = write_frames(tmp_path / "data", num_train=4, num_test=2) / "nyuv2"
+    halves = np.full(SIZE, 3, dtype=np.uint8)
+    halves[:, SIZE[1] // 2 :] = 132
+    for path in list(root.glob("*/rgb/all/*.png")):
+        labels = path.parents[2] / "pseudo_semseg" / "all" / path.name
+        labels.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(halves).save(labels)
+    short = {"input_size": 64, "batch_size": 4, "epochs": 2, "warmup_epochs": 0, "val_ratio": 0.0}
+    run = Run(
+        suite="own",
+        task=PRETRAINING,
+        dataset="nyuv2",
+        inputs=("rgb", "pseudo_semseg"),
+        checkpoint="scratch",
+        seed=0,
+        recipe=replace(PRETRAINING.recipes["cpu"], num_visible_tokens=12, **short),
+        size="tiny",
+        profile="cpu",
+    )
+    data = Data(name="nyuv2", root=root, fingerprint="0", num_train=4, num_test=2)
+    return prepare(make_plan([run], data={"nyuv2": data})[0], suite_dir=tmp_path / "runs")
 
 
 @pytest.fixture
@@ -107,6 +143,24 @@ def test_it_can_be_predicted_beside_the_data_sets_own() -> None:
     known, unknown = (model.loss(inputs, targets=labels) for labels in (targets, unlabelled))
     assert 4 < known["loss_pseudo_semseg"] < 6  # about ln(133)
     assert unknown["loss_pseudo_semseg"] == 0
+
+
+def test_a_pretraining_that_predicts_it_runs_to_its_pictures(tmp_path: Path) -> None:
+    run_dir = prepared_pretraining(tmp_path)
+    attempt = Attempt(run_dir=run_dir, number=1)
+    attempt.start()
+    execute(attempt, stop=StopRequest())
+    result = json.loads((run_dir / "result.json").read_text())
+    constants = {row["metric"]: row["value"] for row in result["baselines"]}
+    # Two classes out of 133, each in half of the pixels: the best constant loses ln(2).
+    assert constants["loss_pseudo_semseg"] == pytest.approx(math.log(2), abs=0.05)
+    picture = next((run_dir / "artifacts" / "predictions").glob("*/pseudo_semseg.png"))
+    code = FIXED["pseudo_semseg"]
+    with Image.open(picture) as image:
+        assert {colour for _, colour in image.getcolors()} == {code.palette[3], code.palette[132]}
+    index = json.loads((run_dir / "artifacts" / "reconstruction" / "index.json").read_text())
+    (column,) = (column for column in index["columns"] if column["name"] == "pseudo_semseg")
+    assert {CLASSES[3], CLASSES[132]} <= {entry["name"] for entry in column["classes"]}
 
 
 def test_files_of_other_classes_are_named(tmp_path: Path) -> None:

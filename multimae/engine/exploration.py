@@ -14,6 +14,7 @@ from mmengine.dataset import default_collate
 from torch import Tensor
 
 from multimae.data.folder import MultiModalFolder
+from multimae.data.labels import LabelCode, label_code
 from multimae.data.pipelines import Example
 from multimae.data.spec import DatasetSpec, spec
 from multimae.engine.budgets import Budget, Settings, make_settings
@@ -262,18 +263,18 @@ def _write_column(
         "known": targets is not None,
         "cell": list(column.size),
         "sheets": sheets,
-        "classes": _legend(shown, facts=facts) if kind == "labels" else [],
+        "classes": _legend(shown, code=label_code(column.name, spec=facts)) if kind == "labels" else [],
     }
 
 
-def _legend(labels: Sequence[Tensor], *, facts: DatasetSpec) -> list[dict[str, str]]:
+def _legend(labels: Sequence[Tensor], *, code: LabelCode) -> list[dict[str, str]]:
     """Name the classes to be seen among the targets or the predictions and their colours, the most frequent first."""
-    counts = torch.stack([torch.bincount(maps.flatten(), minlength=256)[: facts.num_classes] for maps in labels])
+    counts = torch.stack([torch.bincount(maps.flatten(), minlength=256)[: code.num_classes] for maps in labels])
     shares = (counts / counts.sum(dim=1, keepdim=True).clamp(min=1)).amax(dim=0)
     order = shares.argsort(descending=True, stable=True).tolist()
-    colours = {number: "#{:02x}{:02x}{:02x}".format(*facts.palette[number]) for number in order}
+    colours = {number: "#{:02x}{:02x}{:02x}".format(*code.palette[number]) for number in order}
     return [
-        {"name": facts.classes[number], "colour": colours[number]}
+        {"name": code.classes[number], "colour": colours[number]}
         for number in order
         if shares[number] >= MIN_SHARE_IN_LEGEND
     ]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from multimae.data.folder import MultiModalFolder
+from multimae.data.labels import LabelCode, label_code
 from multimae.data.maps import Sample
 from multimae.data.spec import DatasetSpec
 from multimae.engine.evaluate import predict
@@ -21,7 +22,7 @@ from multimae.engine.reconstruction import MASK_SEED
 from multimae.engine.spool import Spool
 from multimae.layers import Grid
 from multimae.masking import Masking
-from multimae.modalities import modality
+from multimae.modalities import MODALITIES, modality
 from multimae.pretraining import MultiMAEPretraining
 from multimae.shapes import Float
 
@@ -29,6 +30,7 @@ NUM_PICTURES = 4
 WIDTH = 192
 UNLABELLED = (0, 0, 0)
 HIDDEN = 128
+LABELS = tuple(name for name, facts in MODALITIES.items() if facts.kind == "labels")
 COLOUR_MAP = "viridis"
 Picture = NDArray[np.uint8]
 
@@ -72,10 +74,10 @@ def _pictures(model: nn.Module, sample: Sample, batch: dict[str, Any], *, job: A
 def _maps(prediction: Tensor, sample: Sample, *, kind: str) -> dict[str, Picture]:
     """Draw predicted classes or depth beside the true ones, and the depth where classes may have been read off it."""
     if kind == "semseg":
-        truth = sample.maps["semseg"][0].long() - 1
+        truth, code = sample.maps["semseg"][0].long() - 1, label_code("semseg", spec=sample.spec)
         pictures = {
-            "target": _labels(truth, spec=sample.spec),
-            "prediction": _labels(prediction.argmax(dim=0), spec=sample.spec),
+            "target": _labels(truth, code=code),
+            "prediction": _labels(prediction.argmax(dim=0), code=code),
         }
         if "depth" in sample.maps:
             pictures["depth"] = _depth(sample.maps["depth"][0].float(), scale_of=sample.maps["depth"][0].float())
@@ -127,7 +129,9 @@ def _reconstructions(model: MultiMAEPretraining, batch: dict[str, Any], *, spec:
         hidden = _hidden(result.masking, name=name, grid=result.grid, size=tuple(target.shape[-2:]))
         truth, guess = target[0].cpu(), prediction[0].cpu()
         whole = _draw(name, truth, scale_of=truth, spec=spec)
-        predicted = _draw(name, guess.argmax(dim=0) if name == "semseg" else guess, scale_of=truth, spec=spec)
+        predicted = _draw(
+            name, guess.argmax(dim=0) if modality(name).kind == "labels" else guess, scale_of=truth, spec=spec
+        )
         pictures[name] = whole
         pictures[f"{name}_masked"] = np.where(hidden[..., None], np.uint8(HIDDEN), whole)
         pictures[f"{name}_prediction"] = np.where(hidden[..., None], predicted, whole)
@@ -148,7 +152,9 @@ def _draw(name: str, values: Tensor, *, scale_of: Tensor, spec: DatasetSpec) -> 
     facts = modality(name)
     if facts.kind == "depth":
         return _depth(values[0], scale_of=scale_of[0])
-    return _labels(values, spec=spec) if facts.kind == "labels" else _rgb(displayed(name, values))
+    return (
+        _labels(values, code=label_code(name, spec=spec)) if facts.kind == "labels" else _rgb(displayed(name, values))
+    )
 
 
 def displayed(name: str, values: Float[Tensor, "*batch _ height width"]) -> Float[Tensor, "*batch 3 height width"]:
@@ -167,10 +173,10 @@ def _rgb(values: Tensor) -> Picture:
     return picture
 
 
-def _labels(labels: Tensor, *, spec: DatasetSpec) -> Picture:
-    colours = np.array([*spec.palette, UNLABELLED], dtype=np.uint8)
-    known = (labels >= 0) & (labels < spec.num_classes)
-    picture: Picture = colours[torch.where(known, labels, spec.num_classes).numpy()]
+def _labels(labels: Tensor, *, code: LabelCode) -> Picture:
+    colours = np.array([*code.palette, UNLABELLED], dtype=np.uint8)
+    known = (labels >= 0) & (labels < code.num_classes)
+    picture: Picture = colours[torch.where(known, labels, code.num_classes).numpy()]
     return picture
 
 
@@ -197,7 +203,7 @@ def share_of_range(values: Float[Tensor, "*size"], *, near_far: tuple[float, flo
 
 def _resampling(what: str, *, kind: str) -> Image.Resampling:
     """Return how a picture may be shrunk: colours that mean classes must not be mixed."""
-    of_labels = what.startswith("semseg") or (kind == "semseg" and what in ("target", "prediction"))
+    of_labels = what.startswith(LABELS) or (kind == "semseg" and what in ("target", "prediction"))
     return Image.Resampling.NEAREST if of_labels else Image.Resampling.BOX
 
 

@@ -44,7 +44,7 @@ class _Constant:
     def __init__(self, output: str, *, model: MultiMAEPretraining) -> None:
         self.target = model.targets[output]
         self.normalised_patch_size = model.backbone.patch_size if output != self.target.name else 0
-        self.num_classes = model.backbone.num_semseg_classes
+        self.num_classes = model.num_classes(self.target)
         self._means: list[Tensor] = []
         self._squares: list[Tensor] = []
         self._pixels: list[Tensor] = []

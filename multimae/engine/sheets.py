@@ -1,7 +1,7 @@
 """Small pictures of one modality side by side in one file, for a page to cut out again.
 
 Images and normals are stored as they look. Depth is stored as grey, its share of a range, so that a page can colour and
-subtract it. Labels are stored in the data set's colours, without loss.
+subtract it. Labels are stored in the colours of their classes, without loss.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from multimae.data.labels import LabelCode, label_code
 from multimae.data.spec import DatasetSpec
 from multimae.engine.pictures import UNLABELLED, Picture, displayed, share_of_range
 from multimae.layers import Grid
@@ -54,8 +55,9 @@ def write_sheet(
     kind = modality(name).kind
     path.parent.mkdir(parents=True, exist_ok=True)
     if kind == "labels":
-        image = Image.fromarray(_side_by_side([_classes(cell, facts=facts) for cell in cells]))
-        image.putpalette([value for colour in (*facts.palette, UNLABELLED) for value in colour])
+        code = label_code(name, spec=facts)
+        image = Image.fromarray(_side_by_side([_classes(cell, code=code) for cell in cells]))
+        image.putpalette([value for colour in (*code.palette, UNLABELLED) for value in colour])
         image.save(path := path.with_name(f"{path.name}.png"), optimize=True)
         return path
     if kind == "depth":
@@ -66,11 +68,11 @@ def write_sheet(
     return path
 
 
-def _classes(labels: Tensor | None, *, facts: DatasetSpec) -> Picture | None:
+def _classes(labels: Tensor | None, *, code: LabelCode) -> Picture | None:
     if labels is None:
         return None
-    known = (labels >= 0) & (labels < facts.num_classes)
-    picture: Picture = torch.where(known, labels, facts.num_classes).byte().numpy()
+    known = (labels >= 0) & (labels < code.num_classes)
+    picture: Picture = torch.where(known, labels, code.num_classes).byte().numpy()
     return picture
 
 
