@@ -129,9 +129,7 @@ def _reconstructions(model: MultiMAEPretraining, batch: dict[str, Any], *, spec:
         hidden = _hidden(result.masking, name=name, grid=result.grid, size=tuple(target.shape[-2:]))
         truth, guess = target[0].cpu(), prediction[0].cpu()
         whole = _draw(name, truth, scale_of=truth, spec=spec)
-        predicted = _draw(
-            name, guess.argmax(dim=0) if modality(name).kind == "labels" else guess, scale_of=truth, spec=spec
-        )
+        predicted = _draw(name, guess.argmax(dim=0) if name in LABELS else guess, scale_of=truth, spec=spec)
         pictures[name] = whole
         pictures[f"{name}_masked"] = np.where(hidden[..., None], np.uint8(HIDDEN), whole)
         pictures[f"{name}_prediction"] = np.where(hidden[..., None], predicted, whole)
