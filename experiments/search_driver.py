@@ -173,6 +173,8 @@ class _Driving:
         repeats = {label: [planned.key for planned in some] for label, some in runs.items()}
         write_json(self.folder / "search.json", _described(self.plan, arguments=self.arguments, repeats=repeats))
         keys = {key for some in repeats.values() for key in some}
+        said = f"trains trial {best.number}, the winner, and the recipe with {len(seeds)} fresh seeds: {len(keys)} runs"
+        self.console.print(said, highlight=False)
         while True:
             states = {key: state for key, state in self.driver.look().items() if key in keys}
             if self.driver.is_over(states):
@@ -219,7 +221,7 @@ def _open(plan: SearchPlan, *, folder: Path, arguments: argparse.Namespace) -> S
         "objective": list(plan.objective.names),
         "pruner": arguments.pruner,
         "rungs": [list(bracket.rungs) for bracket in plan.brackets],
-        "trial 0": planned.key,
+        "trial 0 (its settings, data and code)": planned.key,
     }
     record = open_study(
         folder,

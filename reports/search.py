@@ -62,6 +62,8 @@ def verdict(runs_dir: Path, search: SearchRecord) -> Verdict | None:
         return None
     metric = METRICS[search.described["primary"]["metric"]]
     rows = tuple((label, _mean(values, metric.name)) for label, values in (("winner", winner), ("recipe", recipe)))
+    if search.described["repeats"]["winner"] == search.described["repeats"]["recipe"]:
+        return Verdict(sentence="The recipe's own values won: no trial was better on held-out images.", rows=rows[1:])
     found = paired_difference(winner, minus=recipe)
     label = words.metric_label(metric)
     if found.n < 2:

@@ -108,6 +108,13 @@ def test_repeats_with_fresh_seeds_are_the_verdict(tmp_path: Path) -> None:
     assert "0.60" in page  # job hours of six repeats
 
 
+def test_a_recipe_that_won_is_not_compared_with_itself(tmp_path: Path) -> None:
+    keys = repeated(tmp_path, "recipe", [11.0, 11.1])
+    page = make_search_report(searched(tmp_path, repeats={"winner": keys, "recipe": keys}), NAME).read_text()
+    assert "The recipe&#39;s own values won" in page
+    assert page.count("test split, fresh seeds") == 1
+
+
 def test_two_objectives_have_a_front(tmp_path: Path) -> None:
     runs = searched(tmp_path, objective=("val_miou", "gpu_hours"))
     found = read_search(runs, NAME)
