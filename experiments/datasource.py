@@ -9,10 +9,14 @@ from experiments.plan import Data, modalities_of
 from experiments.suite import Run, Suite
 from multimae.cache import cache_dir
 from multimae.data import rooms
+from multimae.data.arrangements import PSEUDO, arrangement
 from multimae.data.layout import Missing, find_root, own_val
-from multimae.data.sample import DataError
+from multimae.data.sample import DataError, DataNotFoundError
 from multimae.data.source import AnySamples, class_names, fingerprint, list_samples
 from multimae.data.spec import DatasetSpec, known_names, spec
+
+LABELLED = ("depth", "semseg", "normal")
+"""What a network can predict where it was not measured."""
 
 
 def find_all_data(runs: Sequence[Run], *, data_root: Path | None) -> Mapping[str, Data]:
@@ -68,7 +72,10 @@ def on_dataset(suite: Suite, *, name: str | None, data_root: Path | None) -> Sui
 
 def _different(runs: Sequence[Run]) -> list[Run]:
     """Keep one run of those that read the same files."""
-    return list({(_folders(run), _missing(run)): run for run in runs}.values())
+    different: dict[object, Run] = {}
+    for run in runs:
+        different.setdefault((_folders(run), _missing(run)), run)
+    return list(different.values())
 
 
 def _folders(run: Run) -> tuple[str, ...]:
@@ -81,4 +88,11 @@ def _missing(run: Run) -> Missing:
 
 def _samples(root: Path, split: str, run: Run) -> AnySamples:
     folders = {name: f"pseudo_{name}" for name in run.recipe.pseudo}
-    return list_samples(root, split, modalities_of(run), folders=folders, missing=_missing(run))
+    try:
+        return list_samples(root, split, modalities_of(run), folders=folders, missing=_missing(run))
+    except DataNotFoundError as error:
+        absent = [folder for folder in _folders(run) if not arrangement(root).place(split, folder).folder.is_dir()]
+        if not absent or absent[0].removeprefix(PSEUDO) not in LABELLED:
+            raise
+        hint = "`multimae data pseudo-label` predicts depth, classes and normals, or choose other --checkpoints"
+        raise DataNotFoundError(f"{error}\n{run.name} reads it; {hint}") from error

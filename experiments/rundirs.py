@@ -65,7 +65,10 @@ def write_sweep(
         "suite": first.suite,
         "title": title,
         "dataset": "+".join(read),
-        "datasets": {name: {"num_train": data.num_train, "num_test": data.num_test} for name, data in read.items()},
+        "datasets": {
+            name: {"num_train": data.num_train, "num_test": data.num_test, "folder": data.root.name}
+            for name, data in read.items()
+        },
         "profile": first.profile,
         "size": first.size,
         "command": list(command),

@@ -74,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
     )
     where = made.add_argument_group("where")
     where.add_argument("--name", metavar="NAME", help="the search's folder (default: <task>-<inputs>-<space>)")
-    where.add_argument("--storage", metavar="URL", help="another place for the study, such as postgresql://...")
+    where.add_argument("--storage", metavar="URL", help="a database for the study, such as postgresql://...")
     where.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
     where.add_argument("--executor", choices=("auto", "local", "slurm", "inline"), default="auto")
     where.add_argument("--cluster", metavar="NAME", help="entry of clusters.toml (default: its first)")
@@ -92,12 +92,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if argv and argv[0] in ("best", "export", "report"):
             from experiments.search_results import show
+            from experiments.storage import explain_lost_database
 
-            return show(argv)
+            with explain_lost_database():
+                return show(argv)
         arguments = parser().parse_args(argv)
         from experiments.search_driver import drive
+        from experiments.storage import explain_lost_database
 
-        return drive(arguments, argv=argv)
+        with explain_lost_database():
+            return drive(arguments, argv=argv)
     except (UsageError, PreconditionError) as error:
         print(f"search: {error}", file=sys.stderr)
         return error.exit_code

@@ -12,12 +12,11 @@ from typing import Any, Literal, cast
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
-from optuna.storages import BaseStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from experiments.errors import PreconditionError, UsageError
+from experiments.errors import UsageError
 from experiments.search_space import Space
+from experiments.storage import open_storage
 
 SamplerName = Literal["tpe", "random", "cmaes", "gp", "nsga2"]
 Direction = Literal["maximize", "minimize"]
@@ -162,7 +161,7 @@ def open_study(
     """Create the study, or go on with it; `settings` are what must not change between the two."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
-        storage=_storage(folder, url=storage),
+        storage=open_storage(folder, url=storage),
         study_name=name,
         directions=list(objective.directions),
         load_if_exists=True,
@@ -189,22 +188,10 @@ def make_sampler(name: SamplerName, *, seed: int) -> BaseSampler:
         return CmaEsSampler(seed=seed, warn_independent_sampling=False)
     if name == "gp":
         return GPSampler(seed=seed, warn_independent_sampling=False)
-    samplers: Mapping[str, type[TPESampler | RandomSampler | NSGAIISampler]] = {
-        "tpe": TPESampler,
-        "random": RandomSampler,
-        "nsga2": NSGAIISampler,
-    }
+    if name == "tpe":
+        return TPESampler(seed=seed, constant_liar=True)
+    samplers: Mapping[str, type[RandomSampler | NSGAIISampler]] = {"random": RandomSampler, "nsga2": NSGAIISampler}
     return samplers[name](seed=seed)
-
-
-def _storage(folder: Path, *, url: str | None) -> BaseStorage:
-    if url is not None:
-        try:
-            return optuna.storages.get_storage(url)
-        except Exception as error:
-            raise PreconditionError(f"no study can be kept at {url}: {error}") from error
-    folder.mkdir(parents=True, exist_ok=True)
-    return JournalStorage(JournalFileBackend(str(folder / "study.journal")))
 
 
 def _or_worst(score: float) -> float:

@@ -20,7 +20,7 @@ class Modality:
     an adapter starts from where a checkpoint has none of its own. `mean` and `std` normalise 8-bit images, in shares of
     255, one value a channel.
     A domain of Taskonomy is stored in its own codes, of which the first `num_channels` channels count; `full_scale` is
-    the code that becomes 1, larger ones are cut (`scaled_codes` in data/regression.py).
+    the code that becomes 1, larger ones are cut (`encode_domain` in data/transforms.py).
     """
 
     name: str

@@ -109,7 +109,7 @@ def render_page(
     return templates.get_template("page.html.j2").render(
         results=results,
         title=f"{results.suite}: results on {words.datasets_label(results.datasets)}",
-        caveats={name: caveat for name in results.datasets if (caveat := words.dataset_caveat(name))},
+        caveats=_caveats(results),
         date=time.strftime("%d %B %Y, %H:%M", time.localtime(now)),
         command=_command(results.sweep.get("command", "")),
         states=_states(results.runs),
@@ -133,6 +133,13 @@ def render_page(
         primary_of=_primary_value,
         versions=_versions(results.runs),
     )
+
+
+def _caveats(results: SuiteResults) -> dict[str, str]:
+    said = {
+        name: words.dataset_caveat(name, folder=facts.get("folder", "")) for name, facts in results.datasets.items()
+    }
+    return {name: caveat for name, caveat in said.items() if caveat}
 
 
 def _is_pretraining(results: SuiteResults, task: str) -> bool:

@@ -76,11 +76,11 @@ class Run:
 class SuiteResults:
     """A suite's current plan and its runs, in the plan's order; `sweep` is sweep.json.
 
-    `datasets` maps what the runs read to its number of images per split, as far as sweep.json tells.
+    `datasets` maps what the runs read to its number of images per split and its folder, as far as sweep.json tells.
     """
 
     suite: str
-    datasets: Mapping[str, Mapping[str, int]]
+    datasets: Mapping[str, Mapping[str, Any]]
     sweep: Mapping[str, Any]
     runs: tuple[Run, ...]
 
@@ -201,9 +201,9 @@ class _Draft:
         return str(planned or (self.result or {}).get("dataset") or otherwise)
 
 
-def _datasets(runs: Sequence[Run], *, sweep: Mapping[str, Any]) -> dict[str, Mapping[str, int]]:
+def _datasets(runs: Sequence[Run], *, sweep: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Count the images of every data set read; a sweep.json of one data set once had its counts at the top."""
-    counts: Mapping[str, Mapping[str, int]] = sweep.get("datasets") or {
+    counts: Mapping[str, Mapping[str, Any]] = sweep.get("datasets") or {
         sweep["dataset"]: {name: sweep[name] for name in ("num_train", "num_test") if name in sweep}
     }
     return {name: counts.get(name, {}) for name in dict.fromkeys(run.dataset for run in runs) or counts}

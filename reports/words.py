@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 from multimae.data.spec import spec
 from multimae.metrics import Metric
@@ -78,9 +79,18 @@ def dataset_label(dataset: str) -> str:
     return f"{title} (rendered)" if dataset in _RENDERED and "render" not in title.lower() else title
 
 
-def dataset_caveat(dataset: str) -> str:
-    """Say what every table of this data set must carry; empty for real data."""
-    return _RENDERED.get(dataset, "")
+def dataset_caveat(dataset: str, *, folder: str = "") -> str:
+    """Say what every table of this data set must carry; empty for real data, read from a folder of its own name.
+
+    Files in its layout but in another folder may be its own or a user's: that cannot be told here.
+    """
+    try:
+        known = spec(dataset).folder_names
+    except ValueError:
+        known = (folder,)
+    if dataset in _RENDERED or not folder or folder.lower() in known:
+        return _RENDERED.get(dataset, "")
+    return f"Files in the layout of {dataset_label(dataset)} were read from a folder called {folder}."
 
 
 def datasets_label(datasets: Iterable[str]) -> str:
@@ -120,7 +130,7 @@ def count(number_of: int, noun: str) -> str:
     return f"{number_of} {noun}" if number_of == 1 else f"{number_of} {noun}s"
 
 
-def images(counts: Mapping[str, int]) -> str:
+def images(counts: Mapping[str, Any]) -> str:
     """Write how many images there are to train on and to test on: `1,281,167 + 50,000`."""
     return f"{counts['num_train']:,} + {counts['num_test']:,}" if counts else "not counted"
 

@@ -81,6 +81,19 @@ def test_a_sweep_of_before_keeps_its_counts(tmp_path: Path) -> None:
     assert "<dd>241 + 81</dd>" in make_report(tmp_path, "nyuv2").html.read_text("utf-8")
 
 
+def test_files_from_a_folder_of_another_name_may_be_others(tmp_path: Path) -> None:
+    suite = FakeSuite(runs_dir=tmp_path, suite="imagenet")
+    suite.add(task="imagenet-cls", checkpoint="scratch", inputs="rgb", seed=0, dataset="imagenet")
+    suite.finish()
+    path = tmp_path / "imagenet" / "sweep.json"
+    sweep = json.loads(path.read_text())
+    said = "Files in the layout of ImageNet-1K were read from a folder called flowers."
+    for folder, shown in (("imagenet", False), ("flowers", True)):
+        sweep["datasets"]["imagenet"]["folder"] = folder
+        suite.write(path, sweep)
+        assert (said in make_report(tmp_path, "imagenet").html.read_text("utf-8")) is shown
+
+
 def test_domains_have_names_and_enough_decimals(real: Report) -> None:
     assert {words.task_label(f"taskonomy-{domain}") for domain in DOMAINS}.isdisjoint(
         f"taskonomy-{domain}" for domain in DOMAINS

@@ -22,6 +22,7 @@ from experiments.starts import resolve_starts
 from experiments.suite import SUITES_DIR, Pretraining, Suite, Transfer, expand, load_suite
 from multimae.engine import optim  # noqa: F401  # registers what configs name
 from multimae.registry import EVALUATORS, MODELS
+from tests.tinydata import write_frames
 
 SHARED = Path(os.environ.get("MULTIMAE_SHARED", Path(__file__).parents[2] / "shared"))
 SUITES = sorted(path.stem for path in SUITES_DIR.glob("*.py") if path.stem != "__init__")
@@ -43,6 +44,21 @@ def plan_of(suite: Suite, *, data: Data | None = None, profile: Any = "cpu", see
 def different(plan: tuple[PlannedRun, ...]) -> dict[str, PlannedRun]:
     """Keep one run of each task and set of inputs: where the weights come from changes no shape."""
     return {f"{planned.run.task.name}-{'+'.join(planned.run.inputs)}": planned for planned in plan}
+
+
+def test_what_a_network_could_predict_is_said_where_it_is_missing(tmp_path: Path) -> None:
+    suite, data_root = load_suite("nyuv2-semseg"), write_frames(tmp_path)
+    runs = expand(
+        suite,
+        recipes=resolve_recipes(suite.tasks, profile="cpu", overrides=()),
+        profile="cpu",
+        size="tiny",
+        seeds=(0,),
+        checkpoints=suite.checkpoints,
+    )
+    said = r"no folder .*pseudo_semseg; in .*\nnyuv2-pretrain-.* reads it; `multimae data pseudo-label` predicts"
+    with pytest.raises(PreconditionError, match=said):
+        find_all_data(runs, data_root=data_root)
 
 
 @pytest.mark.parametrize("name", SUITES)

@@ -12,10 +12,10 @@ from torchvision.transforms.v2 import functional
 
 from multimae.data.maps import Maps, Sample, to_maps
 from multimae.data.pipelines import Example, Pipeline, Protocol
-from multimae.data.transforms import fit, random_flip, resize, size_of
+from multimae.data.transforms import encode_domain, fit, random_flip, resize, size_of
 from multimae.modalities import MODALITIES, modality
 from multimae.registry import TRANSFORMS
-from multimae.shapes import Bool, Float
+from multimae.shapes import Bool
 
 INVALID_DEPTH = 65535
 DILATION = 4
@@ -89,15 +89,10 @@ def regression_targets(maps: Maps, *, target: str, dilation: int) -> dict[str, T
     """
     codes = maps[target].as_subclass(Tensor)
     valid = _where_valid(codes, maps=maps, target=target)
-    scaled = scaled_codes(codes, full_scale=modality(target).full_scale)
+    scaled = encode_domain(codes, full_scale=modality(target).full_scale)
     if target == "edge_occlusion":
         scaled = functional.gaussian_blur(scaled, kernel_size=[3, 3], sigma=[1.0, 1.0])
     return {"target": scaled.masked_fill_(~valid, 0.0), "mask_valid": _shrunk(valid, dilation=dilation)}
-
-
-def scaled_codes(codes: Tensor, *, full_scale: float) -> Float[Tensor, "channels height width"]:
-    """Return stored codes as shares of `full_scale`, cut at 1."""
-    return (codes.float() / full_scale).clamp_(max=1.0)
 
 
 def _where_valid(codes: Tensor, *, maps: Maps, target: str) -> Bool[Tensor, "1 height width"]:
