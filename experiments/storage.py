@@ -35,14 +35,15 @@ def open_storage(folder: Path, *, url: str | None) -> BaseStorage:
         package = PACKAGES.get(str(error.name), error.name)
         raise PreconditionError(f"{address} needs a package that is not here: pip install '{package}'") from error
     except Exception as error:  # whatever the database's own package raises
+        words = _words_of_database(error) or error
         raise PreconditionError(
-            f"no study can be kept at {address}: {_words_of_database(error) or error}\nleave --storage out to keep it in the runs folder"
+            f"no study can be kept at {address}: {words}\nleave --storage out to keep it in the runs folder"
         ) from error
 
 
 @contextmanager
 def explain_lost_database() -> Iterator[None]:
-    """Say in words that a database stopped to answer; the study in it is whole, as after any end of a driver."""
+    """Say in words that a database has failed; the study in it is whole, as after any end of a driver."""
     try:
         yield
     except Exception as error:
@@ -50,7 +51,7 @@ def explain_lost_database() -> Iterator[None]:
         if words is None:
             raise
         raise PreconditionError(
-            f"the study's database does not answer: {words}\nwhat trains goes on; once it answers, the same command goes on"
+            f"the study's database has failed: {words}\nwhat trains goes on; mend it and give the same command again"
         ) from error
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from multimae.data.layout import name_order
+from multimae.data.packed import is_packed
 from multimae.data.prepare.processes import spread
 from multimae.data.sample import SampleFiles
 from multimae.data.spec import DatasetSpec
@@ -19,6 +20,7 @@ from multimae.data.verification.findings import Count, Finding, Verification
 from multimae.data.verification.inspection import Inspection, inspect_all
 from multimae.data.verification.listing import Listing, list_splits
 from multimae.data.verification.recorded import differing, manifest_of, unrecorded, wrong_hashes
+from multimae.data.verification.shards import check_shards
 from multimae.data.verification.units import implausible_depth
 
 SAMPLES_PER_BATCH = 8
@@ -40,6 +42,8 @@ def verify(
     root: Path, *, described: DatasetSpec, effort: Effort, progress: Progress = lambda what, done, total: None
 ) -> Verification:
     """Check the data set below `root`; `progress` takes what is done, how many are, and of how many."""
+    if is_packed(root):
+        return _verify_packed(root, described=described, effort=effort, progress=progress)
     listings, findings = list_splits(root, described=described)
     findings += wrong_classes(listings, root=root)
     findings += (found for listing in listings for found in other_classes(listing, described=described))
@@ -52,6 +56,18 @@ def verify(
         dataset=described.name,
         root=root,
         counts=tuple(_counts(listings, inspections)),
+        findings=(*findings, *recorded),
+        hashed=hashed,
+    )
+
+
+def _verify_packed(root: Path, *, described: DatasetSpec, effort: Effort, progress: Progress) -> Verification:
+    counts, findings = check_shards(root, described=described, sample=effort.sample, progress=progress)
+    recorded, hashed = _compare_recorded([], root=root, effort=effort, progress=progress)
+    return Verification(
+        dataset=described.name,
+        root=root,
+        counts=tuple(counts),
         findings=(*findings, *recorded),
         hashed=hashed,
     )

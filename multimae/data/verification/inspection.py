@@ -43,12 +43,12 @@ def inspect(files: SampleFiles, *, split: str, root: Path, described: DatasetSpe
         modality = modality_of(folder)
         try:
             sizes[folder] = _width_height(path)
-            array = decode(path, modality=modality, spec=_described_for(folder, described))
+            array = decode(path, modality=modality, spec=described_for(folder, described))
         # Whatever Pillow raises on a damaged file: the next file has to be looked at.
         except Exception as error:
             findings.append(Finding(kind=_kind_of_fault(error, path, modality), detail=_said(error, path), **place))
             continue
-        findings += [Finding(kind=kind, detail=detail, **place) for kind, detail in _hollow(array, modality)]
+        findings += [Finding(kind=kind, detail=detail, **place) for kind, detail in hollow(array, modality)]
         if folder == "depth" and array.any():
             depth_mm = float(np.median(array[array > 0]))
     if len(set(sizes.values())) > 1:
@@ -69,7 +69,7 @@ def shown_path(path: Path, *, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
-def _described_for(folder: str, described: DatasetSpec) -> DatasetSpec:
+def described_for(folder: str, described: DatasetSpec) -> DatasetSpec:
     """Let predicted labels be the data set's classes or, as an input of their own, those that are always theirs."""
     if folder not in FIXED:
         return described
@@ -97,7 +97,7 @@ def _said(error: Exception, path: Path) -> str:
     return said.removeprefix(f"{path}: ")
 
 
-def _hollow(array: Array, modality: str) -> Iterator[tuple[str, str]]:
+def hollow(array: Array, modality: str) -> Iterator[tuple[str, str]]:
     """Yield what a map holds nothing of, with a detail."""
     kind = kind_of(modality)
     if kind == "image" and (array == array[:1, :1]).all():
