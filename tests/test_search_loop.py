@@ -11,12 +11,12 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
+from benchmarks.speed.simulated import SimulatedTrainings, height
 from experiments.errors import UsageError
 from experiments.rungs import Pruner, make_brackets
 from experiments.search_loop import Limits, Search
 from experiments.search_space import Dimension, Space
 from experiments.study import Objective, SamplerName, StudyRecord, open_study
-from tests.simulated import SimulatedTrainings, height
 
 SPACE = Space(
     name="two",

@@ -17,7 +17,7 @@ Progress = Callable[[str, int, int], object]
 def check_shards(
     root: Path, *, described: DatasetSpec, sample: int | None, progress: Progress
 ) -> tuple[list[Count], list[Finding]]:
-    """Return what a packed root holds and what is wrong with it; `sample` samples of a split are decoded, None for all."""
+    """Return what a packed root holds and what is wrong with it; of a split `sample` are decoded, None for all."""
     counts, findings = list[Count](), list[Finding]()
     for split in SPLITS:
         if not (root / split).is_dir():
