@@ -70,11 +70,11 @@ def _address(url: str) -> "URL":
     try:
         address = make_url(url)
         address.get_dialect()
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:  # the latter where a port is no number
         raise UsageError(f"--storage: {error}; {WANTED}") from error
-    if address.password is not None:
+    if address.password is not None or "password" in address.query:
         raise UsageError(
-            f"--storage {address} has a password in it, which would be written into the runs folder and to MLflow: "
-            "leave it out; PostgreSQL's client takes it from ~/.pgpass or PGPASSWORD"
+            f"--storage {address.set(query={})} has a password in it, which would be written into the runs folder "
+            "and to MLflow: leave it out; PostgreSQL's client takes it from ~/.pgpass or PGPASSWORD"
         )
     return address

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from optuna.distributions import FloatDistribution
 
+from benchmarks.speed.simulated import SimulatedTrainings, height
 from experiments import search
 from experiments.rungs import make_brackets
 from experiments.search_loop import Limits, Search
@@ -17,7 +18,6 @@ from experiments.suite import Suite, Transfer
 from reports.search import make_search_report
 from reports.search_trials import read_search
 from tests.chromium import dump_dom
-from tests.simulated import SimulatedTrainings, height
 
 NAME = "nyuv2-semseg-rgb-two"
 SPACE = Space(

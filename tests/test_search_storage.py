@@ -51,15 +51,18 @@ def test_a_study_in_a_database_is_the_one_in_the_journal(tmp_path: Path) -> None
     assert (tmp_path / "folder" / "study.journal").exists()
 
 
-@pytest.mark.parametrize("url", ["study", "redis://here/0", "postgresl://here/study", "postgresql+psycopg9://here/s"])
+@pytest.mark.parametrize(
+    "url", ["study", "redis://here/0", "postgresl://here/study", "postgresql+psycopg9://here/s", "mysql://here:port/s"]
+)
 def test_what_is_no_database_is_said_with_an_example(tmp_path: Path, url: str) -> None:
     with pytest.raises(UsageError, match=r"wanted a database's URL, such as postgresql\+psycopg2://"):
         study_at(url, tmp_path)
 
 
-def test_a_password_is_neither_taken_nor_shown(tmp_path: Path) -> None:
+@pytest.mark.parametrize("address", ["me:hunter2@here/study", "me@here/study?password=hunter2"])
+def test_a_password_is_neither_taken_nor_shown(tmp_path: Path, address: str) -> None:
     with pytest.raises(UsageError, match="PGPASSWORD") as caught:
-        open_storage(tmp_path, url="postgresql+psycopg2://me:hunter2@here/study")
+        open_storage(tmp_path, url=f"postgresql+psycopg2://{address}")
     assert "hunter2" not in str(caught.value)
 
 
