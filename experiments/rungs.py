@@ -5,7 +5,7 @@ A trial trains up to a rung, stops with a checkpoint, and goes on from there if 
 
 import math
 import statistics
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -53,15 +53,15 @@ def make_brackets(pruner: Pruner, *, max_steps: int, eta: int = 3, min_ratio: fl
     return tuple(Bracket(rungs=tuple(rungs[start:]), eta=eta) for start in starts)
 
 
-def bracket_of(number: int, *, brackets: Sequence[Bracket]) -> int:
-    """Return the bracket of a trial, in turns that give every bracket about the same budget, as Hyperband does."""
+def bracket_turns(brackets: Sequence[Bracket]) -> Iterator[int]:
+    """Yield the bracket of every trial, in turns that give each about the same budget, as Hyperband does."""
     shares = [1 / bracket.expected_cost for bracket in brackets]
     taken = [0] * len(brackets)
-    for _ in range(number + 1):
+    while True:
         # The bracket that is furthest behind its share is next.
         chosen = max(range(len(brackets)), key=lambda index: shares[index] / (taken[index] + 1))
         taken[chosen] += 1
-    return chosen
+        yield chosen
 
 
 def promoted(scores: Scores, *, waiting: Collection[int], bracket: Bracket) -> tuple[int, ...]:

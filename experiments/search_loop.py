@@ -1,13 +1,15 @@
 """A search as it goes: look at the trainings, tell what is known, fill every free slot. No training is known here."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 from optuna.trial import TrialState
 
-from experiments.rungs import Bracket, Pruner, beaten_by_median, bracket_of, promoted
+from experiments.rungs import Bracket, Pruner, beaten_by_median, bracket_turns, promoted
 from experiments.study import Asked, StudyRecord
 
 Standing = Literal["active", "waiting", "finished", "failed"]
@@ -60,6 +62,8 @@ class Search:
         self.pruner = pruner
         self.brackets = tuple(brackets)
         self.limits = limits
+        self._turns = bracket_turns(self.brackets)
+        self._bracket_of: list[int] = []
 
     def step(self) -> bool:
         """Look once and act on it; return whether anything is left to do."""
@@ -75,13 +79,19 @@ class Search:
             free -= 1
         if active or free < self.limits.parallel:
             return True
+        if self._train_best_to_end(waiting):
+            return True
         for number in sorted(waiting):  # nobody is left to be compared with
             self.record.prune(number)
         return False
 
     def bracket(self, number: int) -> Bracket:
         """Return the bracket a trial is judged in."""
-        return self.brackets[bracket_of(number, brackets=self.brackets)]
+        return self.brackets[self._index_of_bracket(number)]
+
+    def _index_of_bracket(self, number: int) -> int:
+        self._bracket_of += islice(self._turns, max(0, number + 1 - len(self._bracket_of)))
+        return self._bracket_of[number]
 
     def _look(self) -> dict[int, Look]:
         """Look at every open trial; one that was asked for but never started is forgotten, and asked for again."""
@@ -95,8 +105,10 @@ class Search:
         return dict(self.trainings.look(names))
 
     def _record(self, looks: Mapping[int, Look]) -> None:
+        reported = {trial.number: trial.intermediate_values for trial in self.record.trials(TrialState.RUNNING)}
         for number, look in sorted(looks.items()):
-            self.record.report(number, scores=look.scores)
+            if not look.scores.keys() <= reported[number].keys():
+                self.record.report(number, scores=look.scores)
             if look.standing == "finished":
                 self.record.tell(number, values=look.values)
             elif look.standing == "failed":
@@ -122,9 +134,7 @@ class Search:
         next_up = self._promoted(waiting)
         if next_up is not None:
             waiting.remove(next_up)
-            reached = max(self.record.scores()[next_up])
-            again = Asked(number=next_up, values=self.record.values_of(next_up))
-            self._start(again, until=self.bracket(next_up).after(reached))
+            self._go_on(next_up, until=self.bracket(next_up).after(max(self.record.scores()[next_up])))
             return True
         if self._spent() >= self.limits.trials:
             return False
@@ -135,14 +145,24 @@ class Search:
     def _promoted(self, waiting: set[int]) -> int | None:
         if self.pruner == "median":
             return min(waiting, default=None)
+        if not waiting:
+            return None
         scores = self.record.scores()
         for index, bracket in enumerate(self.brackets):
-            members = {
-                number: own for number, own in scores.items() if bracket_of(number, brackets=self.brackets) == index
-            }
+            members = {number: own for number, own in scores.items() if self._index_of_bracket(number) == index}
             for number in promoted(members, waiting=waiting & members.keys(), bracket=bracket):
                 return number
         return None
+
+    def _train_best_to_end(self, waiting: set[int]) -> bool:
+        """Let the best of a budget that was too small for a last rung reach it: a search has to name a winner."""
+        scores = {number: own for number, own in self.record.scores().items() if number in waiting}
+        alive = [number for number, own in scores.items() if own[max(own)] > -math.inf]
+        if not alive or self.record.best() is not None:
+            return False
+        best = max(alive, key=lambda number: (max(scores[number]), scores[number][max(scores[number])], -number))
+        self._go_on(best, until=self.bracket(best).rungs[-1])
+        return True
 
     def _spent(self) -> int:
         """Count the trials that the budget has paid for: a lost one that is tried again is paid once."""
@@ -152,6 +172,9 @@ class Search:
 
     def _first(self, number: int) -> int:
         return self.bracket(number).after(0)
+
+    def _go_on(self, number: int, *, until: int) -> None:
+        self._start(Asked(number=number, values=self.record.values_of(number)), until=until)
 
     def _start(self, asked: Asked, *, until: int) -> None:
         name = self.trainings.start(asked.number, values=asked.values, until=until)

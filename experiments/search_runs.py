@@ -10,7 +10,7 @@ from experiments.driver import Driver
 from experiments.rundirs import prepare, read_json
 from experiments.search_loop import Look
 from experiments.search_plan import SearchPlan
-from experiments.spools import read_events
+from experiments.spools import read_events, spool_sizes
 from multimae.engine.files import write_json
 from slurm.jobs import RunState
 
@@ -26,6 +26,7 @@ class RunTrainings:
         self.plan = plan
         self.driver = driver
         self.states: Mapping[str, RunState] = {}
+        self._read: dict[str, tuple[Mapping[int, int], dict[int, float]]] = {}
 
     def start(self, number: int, *, values: Mapping[str, Any], until: int) -> str:
         """Plan the trial's run and let it train up to `until`; it is submitted at the next `submit`.
@@ -80,7 +81,14 @@ class RunTrainings:
         )
 
     def _scores(self, folder: Path) -> dict[int, float]:
-        """Return the validation metric at the rungs reached, as the newest attempt that passed them wrote it."""
+        """Return the validation metric at the rungs reached, as the newest attempt that passed them wrote it.
+
+        A spool that has not grown, as those of all that wait, is not read again.
+        """
+        sizes = spool_sizes(folder)
+        known_sizes, known = self._read.get(folder.name, ({}, {}))
+        if sizes == known_sizes:
+            return known
         name = f"val/{self.plan.objective.names[0].removeprefix('val_')}"
         found: dict[int, float] = {}
         for event in read_events(folder, offsets={}).events:
@@ -88,6 +96,7 @@ class RunTrainings:
             if event.kind == "metrics" and name in event.fields["values"] and step in self.plan.rungs:
                 value = event.fields["values"][name]
                 found[int(step)] = math.nan if value is None else float(value)
+        self._read[folder.name] = (sizes, found)
         return found
 
     def _values(self, folder: Path) -> tuple[float, ...]:

@@ -2,10 +2,11 @@
 
 import math
 import random
+from itertools import islice
 
 import pytest
 
-from experiments.rungs import Bracket, beaten_by_median, bracket_of, make_brackets, promoted
+from experiments.rungs import Bracket, beaten_by_median, bracket_turns, make_brackets, promoted
 
 BRACKET = Bracket(rungs=(10, 30, 90), eta=3)
 
@@ -49,8 +50,7 @@ def test_diverged_trials_count_as_judged_but_never_go_on() -> None:
 def test_brackets_share_the_budget_evenly() -> None:
     brackets = make_brackets("hyperband", max_steps=270, min_ratio=1 / 9)
     spent = [0.0] * len(brackets)
-    for number in range(300):
-        index = bracket_of(number, brackets=brackets)
+    for index in islice(bracket_turns(brackets), 300):
         spent[index] += brackets[index].expected_cost
     assert max(spent) / min(spent) < 1.05
 

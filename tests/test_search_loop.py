@@ -159,6 +159,23 @@ def test_a_driver_killed_anywhere_changes_nothing(tmp_path: Path, pruner: Pruner
     assert story(study_in(tmp_path / "killed", sampler=sampler)) == story(whole)
 
 
+@pytest.mark.parametrize("trials", [1, 3])
+def test_a_budget_too_small_for_the_last_rung_still_has_a_winner(tmp_path: Path, trials: int) -> None:
+    record, trained = study_in(tmp_path), trainings()
+    finish(search(record, trained, trials=trials, parallel=2), trained)
+    (winner,) = record.trials(TrialState.COMPLETE)
+    assert len(record.trials(TrialState.PRUNED)) == trials - 1
+    first = min(trained.rungs)
+    assert all(winner.intermediate_values[first] >= trial.intermediate_values[first] for trial in record.trials())
+
+
+def test_a_budget_of_diverged_trials_has_none(tmp_path: Path) -> None:
+    record, trained = study_in(tmp_path), trainings(height=lambda values: math.nan)
+    finish(search(record, trained, trials=3), trained)
+    assert record.best() is None
+    assert not record.trials(TrialState.RUNNING)
+
+
 def test_a_larger_budget_goes_on_where_the_smaller_ended(tmp_path: Path) -> None:
     record, trained = study_in(tmp_path), trainings("none")
     finish(search(record, trained, pruner="none", trials=8), trained)
