@@ -47,6 +47,11 @@ def explain_lost_database() -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        if isinstance(error, ImportError) and "DB access module" in str(error):  # as Optuna says it
+            packages = " or ".join(f"'{package}'" for package in PACKAGES.values())
+            raise PreconditionError(
+                f"the study is in a database, whose Python package is not here: pip install {packages}, as its URL says"
+            ) from error
         words = _words_of_database(error)
         if words is None:
             raise

@@ -6,6 +6,7 @@ import sqlite3
 import sys
 from pathlib import Path
 
+import optuna
 import pytest
 from optuna.distributions import FloatDistribution
 
@@ -102,6 +103,12 @@ def test_a_database_lost_on_the_way_is_said(tmp_path: Path) -> None:
     database.close()
     with pytest.raises(PreconditionError, match="has failed: no such table: trials"), explain_lost_database():
         record.ask()
+
+
+def test_a_reader_without_the_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg2", None)
+    with pytest.raises(PreconditionError, match="'psycopg2-binary'"), explain_lost_database():
+        optuna.load_study(study_name="s", storage="postgresql+psycopg2://somebody@127.0.0.1/searches")
 
 
 def test_other_errors_are_left_as_they_are() -> None:
