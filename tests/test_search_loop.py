@@ -72,7 +72,7 @@ def story(record: StudyRecord) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "cmaes", "nsga2"])
+@pytest.mark.parametrize("sampler", ["tpe", "random", "cmaes", "gp", "nsga2"])
 @pytest.mark.parametrize("pruner", ["asha", "hyperband", "median", "none"])
 def test_a_search_spends_its_budget_and_leaves_nothing_open(
     tmp_path: Path, sampler: SamplerName, pruner: Pruner
