@@ -23,15 +23,15 @@ _STYLE = Path(__file__).parent / "html" / "curves.mplstyle"
 
 def pictures(search: SearchRecord) -> dict[str, str]:
     """Return every picture by its title: an SVG element, or the reason why there is none."""
+    # Optuna keeps no scores at rungs for several objectives, which are not pruned.
+    several = len(search.described["objective"]) > 1
     drawn: Mapping[str, Callable[[SearchRecord], str]] = {
         "History": history,
-        "Scores at the rungs": rungs,
+        **({"Pareto front": pareto} if several else {"Scores at the rungs": rungs}),
         "Slices": slices,
         "Parallel coordinates": parallel_coordinates,
         "Importances": importances,
     }
-    if len(search.described["objective"]) > 1:
-        drawn = {**drawn, "Pareto front": pareto}
     return {title: draw(search) for title, draw in drawn.items()}
 
 
@@ -80,7 +80,7 @@ def slices(search: SearchRecord) -> str:
     names = list(search.described["space"])
     scored = [one for one in search.trials if math.isfinite(one.last_score)]
     if not scored:
-        return "No trial has reached its first rung yet."
+        return "No trial has been judged yet."
     with mpl.rc_context(fname=_STYLE):
         figure = Figure(figsize=(min(11.2, 2.8 * len(names)), 2.6), layout="constrained")
         for axes, name in zip(figure.subplots(1, len(names), squeeze=False, sharey=True)[0], names, strict=True):

@@ -35,8 +35,10 @@ class TrialRecord:
 
     @property
     def last_score(self) -> float:
-        """The score at the last rung it reached, NaN before the first."""
-        return self.scores[max(self.scores)] if self.scores else math.nan
+        """The score at the last rung it reached, else the first objective's value; NaN before there is one."""
+        if self.scores:
+            return self.scores[max(self.scores)]
+        return self.values[0] if self.values else math.nan
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -123,7 +123,11 @@ def test_two_objectives_have_a_front(tmp_path: Path) -> None:
             other.values[0] >= one.values[0] and other.values[1] <= one.values[1] and other.values != one.values
             for other in found.finished
         )
-    assert "Pareto front" in make_search_report(runs, NAME).read_text()
+    page = make_search_report(runs, NAME).read_text()
+    assert "Pareto front" in page
+    assert "Scores at the rungs" not in page
+    assert page.count("<svg") == 5
+    assert "<th>val_miou</th><th>gpu_hours</th><th>hours</th>" in page
 
 
 def test_the_page_works_in_a_browser(tmp_path: Path) -> None:
