@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from multimae.modalities import MODALITIES
+
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
@@ -16,6 +18,9 @@ class Metric:
     higher_is_better: bool
     definition: str
 
+
+_ABBREVIATIONS = {"mse": "MSE", "l1": "L1", "cross_entropy": "CE"}
+_LOSSES = {"mse": "mean squared error", "l1": "mean absolute error", "cross_entropy": "cross-entropy"}
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
@@ -128,6 +133,17 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
                 unit="",
                 higher_is_better=False,
                 definition="mean absolute error of surface normals on masked patches",
+            ),
+            *(
+                Metric(
+                    name=f"loss_{name}",
+                    label=f"masked {_ABBREVIATIONS[facts.loss]}, {name}",
+                    unit="",
+                    higher_is_better=False,
+                    definition=f"{_LOSSES[facts.loss]} of {name} on masked patches",
+                )
+                for name, facts in MODALITIES.items()
+                if name not in ("rgb", "depth", "semseg", "normal")
             ),
         )
     }

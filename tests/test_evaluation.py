@@ -15,6 +15,7 @@ from multimae.data.nyuv2 import SPEC
 from multimae.evaluation import ConstantPredictor, DepthMetric, SegmentationMetric, median_depth_mm, most_frequent_class
 from multimae.evaluation.segmentation import most_likely
 from multimae.metrics import METRICS
+from multimae.modalities import MODALITIES
 from multimae.registry import EVALUATORS
 from tests import tiny_dataset
 
@@ -216,6 +217,7 @@ def test_names_are_known_and_metrics_built_by_name(protocol: Any) -> None:
     semseg = EVALUATORS.build({"type": "multimae.SegmentationMetric", "num_classes": 2, "protocol": protocol})
     semseg.add(torch.zeros(2, 2, dtype=torch.long), target=torch.zeros(2, 2, dtype=torch.long))
     assert (depth.evaluate(1).keys() | semseg.evaluate(1).keys()) <= METRICS.keys()
+    assert {f"loss_{name}" for name in MODALITIES} <= METRICS.keys()  # a pre-training may predict any
 
 
 @pytest.fixture
