@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from benchmarks.task import PretrainingRecipe
 from experiments.errors import PreconditionError, UsageError, unknown
@@ -15,6 +16,7 @@ from multimae.data.sample import DataError, DataNotFoundError
 from multimae.data.source import AnySamples, class_names, fingerprint, list_samples
 from multimae.data.spec import DatasetSpec, known_names, spec
 
+STAND_INS: Mapping[str, str] = MappingProxyType({"nyuv2_13": "rooms_13", "rooms_13": "rooms_13"})
 LABELLED = ("depth", "semseg", "normal")
 """What a network can predict where it was not measured."""
 
@@ -23,15 +25,21 @@ def find_all_data(runs: Sequence[Run], *, data_root: Path | None) -> Mapping[str
     """Return the data that runs read, by the name of the data set each asks for."""
     readers: dict[str, list[Run]] = {}
     for run in runs:
-        readers.setdefault(run.dataset_name, []).append(run)
-    if data_root is None:
-        return dict.fromkeys(readers, find_data("rooms", data_root=None, runs=runs))
-    return {name: find_data(some[0].dataset, data_root=data_root, runs=some) for name, some in readers.items()}
+        readers.setdefault(run.dataset_name if data_root else stand_in(run.dataset_name), []).append(run)
+    found = {name: find_data(some[0].dataset, data_root=data_root, runs=some) for name, some in readers.items()}
+    return found if data_root else {run.dataset_name: found[stand_in(run.dataset_name)] for run in runs}
+
+
+def stand_in(dataset: str) -> str:
+    """Return what is read where a data set is not at hand: rooms, with coarser classes where the data set has them."""
+    return STAND_INS.get(dataset, "rooms")
 
 
 def find_data(dataset: str | DatasetSpec, *, data_root: Path | None, runs: Sequence[Run]) -> Data:
     """Return the data of `dataset` under `data_root` that `runs` read; with no data root, the embedded rooms."""
-    described = spec("rooms") if data_root is None else spec(dataset) if isinstance(dataset, str) else dataset
+    described = spec(dataset) if isinstance(dataset, str) else dataset
+    if data_root is None:
+        described = spec(stand_in(described.name))
     try:
         root = find_root(data_root, described) if data_root else rooms.unpack(cache_dir())
         splits = ("train", "val", "test") if own_val(root) else ("train", "test")
@@ -65,7 +73,7 @@ def on_dataset(suite: Suite, *, name: str | None, data_root: Path | None) -> Sui
         raise unknown("data set", unheard[0], known_names())
     if name is None:
         return suite
-    if name != "rooms" and data_root is None:
+    if name != stand_in(name) and data_root is None:
         raise UsageError(f"--dataset {name} wants --data-root, the folder that holds it; without one, rooms serve")
     return suite.on(name)
 

@@ -76,6 +76,14 @@ def test_ade20k_classes_are_the_data_sets_own() -> None:
         assert f"{names} ".startswith(f"{name} ")
 
 
+def test_rooms_can_stand_in_with_13_classes() -> None:
+    fine, coarse = spec("rooms"), spec("rooms_13")
+    assert coarse.classes == spec("nyuv2_13").classes
+    assert set(coarse.label_map) == set(range(14))
+    named = {name: coarse.classes[code - 1] for name, code in zip(fine.classes, coarse.label_map[1:], strict=True)}
+    assert (named["floor mat"], named["curtain"], named["lamp"]) == ("floor", "window", "objects")
+
+
 def test_nyuv2_13_has_a_class_for_each_of_the_40() -> None:
     assert spec("nyuv2_13").folder_names == ("nyuv2",)
     assert set(spec("nyuv2_13").label_map) == set(range(14))
