@@ -1,4 +1,4 @@
-"""Every transfer once, in minutes: a pre-training of one epoch, then one step of each of the fourteen tasks."""
+"""Every transfer once, in minutes: a pre-training of one epoch, then one step of each transfer."""
 
 from dataclasses import replace
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""All transfers of the paper from one pre-training on ImageNet-1K: fourteen tasks on five data sets.
+"""All transfers from one pre-training on ImageNet-1K: the paper's, and NYUv2 with 13 classes and with predicted labels.
 
 With a data root, every data set lies in its own folder there: imagenet, ade20k, hypersim, nyuv2, taskonomy.
 """
