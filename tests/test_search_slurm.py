@@ -117,7 +117,7 @@ def test_a_detached_driver_is_there_once_and_outlives_its_time_limit(tmp_path: P
     wait_for(lambda: list(runs.glob("tried/*/checkpoints/last.pth")))
     # As Slurm does before the time limit.
     subprocess.run(["scancel", "--batch", "--signal=USR2", str(job.job_id)], check=True)
-    wait_for(lambda: log.read_text().count("trial 0: started") == 2)
+    wait_for(lambda: log.read_text().count("search tried: 1 trials") == 2)
     wait_for(lambda: not live_jobs())
     assert re.search(r"1 trained to the end\. Report: ", log.read_text())
     assert [starts(folder) for folder in trials_of(runs)] == [[0]]
