@@ -1,7 +1,7 @@
 """What is measured on Taskonomy (Zamir et al., CVPR 2018): eight domains predicted from RGB, 800 training images.
 
-The `paper` recipe is the reference's rgb2<domain>-1k, the same for all eight. It trains on the first 800 rows of a table
-that was never published, ours on 800 images spread over the names.
+The `paper` recipe is the reference's rgb2<domain>-1k, the same for all eight. The reference trains on the first 800
+rows of a table that was never published, ours on 800 images spread over the names.
 """
 
 from dataclasses import replace
