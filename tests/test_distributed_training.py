@@ -17,6 +17,9 @@ from benchmarks.task import Recipe
 from experiments.plan import Data, make_plan
 from experiments.rundirs import prepare
 from experiments.suite import expand
+from multimae.engine.attempt import Attempt
+from multimae.engine.ranks import Ranks
+from multimae.train import _run_ranks
 from tests.brief_suite import SUITE as BRIEF
 from tests.tinydata import write_frames
 
@@ -144,3 +147,25 @@ def test_a_rank_that_dies_ends_the_others_and_is_named(tmp_path: Path) -> None:
     said, _ = process.communicate(timeout=120)
     assert process.returncode != 0, said
     assert ending(run_dir)["kind"] in ("error", "preempted")
+
+
+def test_a_rank_leaves_with_its_code_and_without_ending_the_interpreter() -> None:
+    script = (
+        "import atexit; from multimae.engine.ranks import leave; atexit.register(print, 1); print('said'); leave(3)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    assert (done.returncode, done.stdout) == (3, "said\n")
+
+
+def test_the_jobs_exit_code_is_what_exit_json_names_whatever_a_rank_did_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Ranks, "__init__", lambda self, command, *, num_devices: None)
+    monkeypatch.setattr(Ranks, "wait", lambda self: -signal.SIGABRT)
+    ended, silent = (Attempt(run_dir=tmp_path / name, number=1) for name in ("ended", "silent"))
+    for attempt in (ended, silent):
+        attempt.start()
+    ended.end(kind="finished", message="")
+    assert _run_ranks(ended, num_devices=2) == 0
+    assert _run_ranks(silent, num_devices=2) == 1
+    assert ending(silent.run_dir)["message"] == "a rank ended with exit code -6"

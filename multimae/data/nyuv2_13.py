@@ -36,7 +36,7 @@ MEMBERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )  # fmt: skip
 """The classes among 40 that each of the 13 stands for."""
 
-_CODES = {member: code for code, name in enumerate(CLASSES, start=1) for member in MEMBERS[name]}
+CODES = {member: code for code, name in enumerate(CLASSES, start=1) for member in MEMBERS[name]}
 
 SPEC = replace(
     nyuv2.SPEC,
@@ -44,6 +44,6 @@ SPEC = replace(
     title="NYU Depth v2, 13 classes",
     classes=CLASSES,
     palette=distinct_palette(len(CLASSES)),
-    label_map=(0, *(_CODES[name] for name in nyuv2.CLASSES)),
+    label_map=(0, *(CODES[name] for name in nyuv2.CLASSES)),
     folders=("nyuv2",),
 )

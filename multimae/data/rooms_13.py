@@ -5,14 +5,12 @@ from dataclasses import replace
 from multimae.data import nyuv2_13, rooms
 from multimae.data.spec import distinct_palette
 
-_CODES = {member: code for code, name in enumerate(nyuv2_13.CLASSES, start=1) for member in nyuv2_13.MEMBERS[name]}
-
 SPEC = replace(
     rooms.SPEC,
     name="rooms_13",
     title="Rooms (rendered), 13 classes",
     classes=nyuv2_13.CLASSES,
     palette=distinct_palette(len(nyuv2_13.CLASSES)),
-    label_map=(0, *(_CODES[name] for name in rooms.CLASSES)),
+    label_map=(0, *(nyuv2_13.CODES[name] for name in rooms.CLASSES)),
     folders=("rooms",),
 )
