@@ -10,7 +10,7 @@ if __name__ == "__main__":
 
 from collections.abc import Sequence
 
-from experiments.errors import PreconditionError, UsageError
+from experiments.plan.errors import PreconditionError, UsageError
 
 EPILOG = """examples:
   python experiments/search.py --suite nyuv2 --task nyuv2-semseg --inputs rgb,depth --trials 64 --parallel 8
@@ -91,14 +91,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else list(argv)
     try:
         if argv and argv[0] in ("best", "export", "report"):
-            from experiments.search_results import show
-            from experiments.storage import explain_lost_database
+            from experiments.searches.results import show
+            from experiments.searches.storage import explain_lost_database
 
             with explain_lost_database():
                 return show(argv)
         arguments = parser().parse_args(argv)
-        from experiments.search_driver import drive
-        from experiments.storage import explain_lost_database
+        from experiments.searches.driver import drive
+        from experiments.searches.storage import explain_lost_database
 
         with explain_lost_database():
             return drive(arguments, argv=argv)

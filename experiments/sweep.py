@@ -11,14 +11,14 @@ if __name__ == "__main__":
 
 from collections.abc import Sequence
 
-from experiments.datasource import find_all_data, on_dataset
-from experiments.errors import PreconditionError, UsageError, unknown
-from experiments.plan import PlannedRun, make_plan
-from experiments.rundirs import why_new
-from experiments.settings import resolve_recipes
-from experiments.starts import fetch_published, resolve_starts
-from experiments.suite import Run, Suite, Weights, expand, load_suite
-from multimae.sizes import SIZES
+from experiments.plan.datasource import find_all_data, on_dataset
+from experiments.plan.errors import PreconditionError, UsageError, unknown
+from experiments.plan.planning import PlannedRun, make_plan
+from experiments.plan.rundirs import why_new
+from experiments.plan.settings import resolve_recipes
+from experiments.plan.starts import fetch_published, resolve_starts
+from experiments.plan.suite import Run, Suite, Weights, expand, load_suite
+from multimae.tables.sizes import SIZES
 
 Starts = tuple[tuple[str, ...], tuple[Weights, ...]]
 
@@ -119,7 +119,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.dry_run:
             return _show(plan, arguments=arguments)
         fetch_published(starts[1])
-        from experiments.follow import follow
+        from experiments.drive.follow import follow
 
         return follow(plan, suite=suite, arguments=arguments, argv=argv)
     except (UsageError, PreconditionError) as error:
@@ -128,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _show(plan: Sequence[PlannedRun], *, arguments: argparse.Namespace) -> int:
-    from experiments.live import plan_as_json, print_plan
+    from experiments.drive.live import plan_as_json, print_plan
 
     suite_dir = arguments.runs_dir / plan[0].run.suite
     reasons = {planned.key: why_new(planned, suite_dir=suite_dir) for planned in plan} if arguments.why else {}

@@ -8,32 +8,32 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from multimae.backbone import MultiMAE as MultiMAE
-    from multimae.checkpoints import export_checkpoint as export_checkpoint
-    from multimae.checkpoints import load_backbone as load_backbone
-    from multimae.checkpoints import load_model as load_model
+    from multimae.checkpoints.loading import export_checkpoint as export_checkpoint
+    from multimae.checkpoints.loading import load_backbone as load_backbone
+    from multimae.checkpoints.loading import load_model as load_model
     from multimae.data.folder import MultiModalFolder as MultiModalFolder
     from multimae.data.spec import DatasetSpec as DatasetSpec
     from multimae.data.spec import spec as spec
-    from multimae.metrics import METRICS as METRICS
-    from multimae.modalities import MODALITIES as MODALITIES
     from multimae.pretraining import MultiMAEPretraining as MultiMAEPretraining
-    from multimae.sizes import SIZES as SIZES
+    from multimae.tables.metrics import METRICS as METRICS
+    from multimae.tables.modalities import MODALITIES as MODALITIES
+    from multimae.tables.sizes import SIZES as SIZES
     from multimae.transfer import MultiMAETransfer as MultiMAETransfer
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "METRICS": "multimae.metrics",
-    "MODALITIES": "multimae.modalities",
-    "SIZES": "multimae.sizes",
+    "METRICS": "multimae.tables.metrics",
+    "MODALITIES": "multimae.tables.modalities",
+    "SIZES": "multimae.tables.sizes",
     "DatasetSpec": "multimae.data.spec",
     "MultiMAE": "multimae.backbone",
     "MultiMAEPretraining": "multimae.pretraining",
     "MultiMAETransfer": "multimae.transfer",
     "MultiModalFolder": "multimae.data.folder",
-    "export_checkpoint": "multimae.checkpoints",
-    "load_backbone": "multimae.checkpoints",
-    "load_model": "multimae.checkpoints",
+    "export_checkpoint": "multimae.checkpoints.loading",
+    "load_backbone": "multimae.checkpoints.loading",
+    "load_model": "multimae.checkpoints.loading",
     "spec": "multimae.data.spec",
 }
 

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from multimae.input_adapters import InputAdapter, build_input_adapter
 from multimae.layers import EncoderOutput, Grid, initialise, make_blocks, new_token
 from multimae.masking import Masking
-from multimae.modalities import modality
 from multimae.registry import MODELS
 from multimae.shapes import Float
+from multimae.tables.modalities import modality
 
 
 @MODELS.register_module()

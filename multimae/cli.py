@@ -9,10 +9,10 @@ COMMANDS = {
     "sweep": ("experiments.sweep", "run a suite: plan, train, collect, report"),
     "search": ("experiments.search", "search over fields of a recipe with Optuna"),
     "report": ("reports.make", "make the report of a suite again from its runs"),
-    "track": ("experiments.track", "mirror the runs' records into MLflow"),
-    "data": ("multimae.data.cli", "prepare, check and pack data sets, make pseudo labels"),
-    "demo": ("reports.demo", "see what a pre-training makes of an image, whatever of it is visible"),
-    "weights": ("multimae.weights_cli", "list the published checkpoints, download them"),
+    "track": ("experiments.track.command", "mirror the runs' records into MLflow"),
+    "data": ("multimae.data_cli", "prepare, check and pack data sets, make pseudo labels"),
+    "demo": ("reports.pages.demo", "see what a pre-training makes of an image, whatever of it is visible"),
+    "weights": ("multimae.checkpoints.command", "list the published checkpoints, download them"),
 }
 
 

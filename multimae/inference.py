@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from multimae.layers import Grid
-from multimae.modalities import MODALITIES
 from multimae.shapes import Float
+from multimae.tables.modalities import MODALITIES
 
 Inputs = Mapping[str, Tensor]
 Forward = Callable[[Inputs], Tensor]

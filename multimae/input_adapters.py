@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from multimae.layers import FixedPositions, Grid, unfold_patches
-from multimae.modalities import modality
 from multimae.shapes import Bool, Float, Int
+from multimae.tables.modalities import modality
 
 
 class InputAdapter(FixedPositions, ABC):

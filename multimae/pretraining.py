@@ -19,10 +19,10 @@ from multimae.losses import (
     patch_mse,
 )
 from multimae.masking import Masking, MaskSampler, masking_from_masks
-from multimae.modalities import MODALITIES, Modality
 from multimae.output_adapters import SpatialOutputAdapter
 from multimae.registry import MODELS
 from multimae.shapes import Bool, Float, Int
+from multimae.tables.modalities import MODALITIES, Modality
 
 _NORMALISED = "norm_"
 

@@ -13,10 +13,10 @@ import traceback
 from importlib import import_module
 from pathlib import Path
 
-from multimae.engine.attempt import Attempt, current_attempt
-from multimae.engine.failures import kind_of
 from multimae.engine.ranks import Ranks, is_parent, is_rank, leave, rank_of_this_process
 from multimae.engine.signals import StopRequest
+from multimae.record.attempt import Attempt, current_attempt
+from multimae.record.failures import kind_of
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -10,16 +10,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multimae.engine.files import write_atomically, write_text
-from reports.freshness import is_fresh, look, remember
-from reports.results import SuiteResults, is_pretraining, read_suite, to_frame
-from reports.status import SECONDS_UNTIL_SILENT
+from multimae.record.files import write_atomically, write_text
+from reports.read.freshness import is_fresh, look, remember
+from reports.read.results import SuiteResults, is_pretraining, read_suite, to_frame
+from reports.read.status import SECONDS_UNTIL_SILENT
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from reports.answers import Answer, Primary
-    from reports.page import TaskSection
+    from reports.pages.page import TaskSection
+    from reports.say.answers import Answer, Primary
 
 __all__ = ["Report", "is_fresh", "main", "make_report"]
 
@@ -37,11 +37,12 @@ class Report:
 
 def make_report(runs_dir: Path, suite: str) -> Report:
     """Read what the runs of `suite` have left so far and write runs/<suite>/report/; works at any time of a sweep."""
-    from reports import render, words
-    from reports.comparison import compare
-    from reports.overview import build_overview
-    from reports.page import render_page
-    from reports.reconstruction import write_pages
+    from reports.pages import render
+    from reports.pages.overview import build_overview
+    from reports.pages.page import render_page
+    from reports.pages.reconstruction import write_pages
+    from reports.say import words
+    from reports.say.comparison import compare
 
     now = time.time()
     inputs = look(runs_dir, suite=suite)
@@ -104,7 +105,7 @@ def _report_in(folder: Path) -> Report:
 
 def _primaries(results: SuiteResults) -> "list[Primary]":
     """Return the primary number of each task, in the plan's order, the pre-training last."""
-    from reports.answers import Primary
+    from reports.say.answers import Primary
 
     found = {
         run.task: Primary(task=run.task, metric=run.primary_metric, protocol=run.primary_protocol)
@@ -115,8 +116,8 @@ def _primaries(results: SuiteResults) -> "list[Primary]":
 
 
 def _section(frame: "pd.DataFrame", *, primary: "Primary") -> "TaskSection":
-    from reports.page import TaskSection
-    from reports.tables import build_table, metrics_of, protocols_of
+    from reports.pages.page import TaskSection
+    from reports.say.tables import build_table, metrics_of, protocols_of
 
     protocols = protocols_of(frame, task=primary.task, otherwise=primary.protocol)
     table = partial(build_table, frame, task=primary.task, protocols=protocols)
@@ -133,7 +134,7 @@ def _section(frame: "pd.DataFrame", *, primary: "Primary") -> "TaskSection":
 
 def _answers(frame: "pd.DataFrame", *, primaries: "Sequence[Primary]") -> "list[Answer]":
     """Answer every question for every task, corrected within each question."""
-    from reports.answers import answer, corrected
+    from reports.say.answers import answer, corrected
 
     found = [one for primary in primaries if not is_pretraining(primary.task) for one in answer(frame, primary=primary)]
     questions = dict.fromkeys(one.question for one in found)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tests.tinydata import write_frames
+from tests.made.tinydata import write_frames
 
 ROOT = Path(__file__).parents[1]
 
@@ -48,7 +48,7 @@ SEMSEG = Task(
 SUITE = """
 from benchmarks.kitchens import SEMSEG
 from benchmarks.nyuv2 import PRETRAINING
-from experiments.suite import Pretraining, Suite, Transfer
+from experiments.plan.suite import Pretraining, Suite, Transfer
 SUITE = Suite(
     name="kitchens", title="Kitchens", dataset="kitchens", seeds=(0,), checkpoints=("scratch",), sizes={"cpu": "mini"},
     pretrainings=(Pretraining(task=PRETRAINING, inputs=("rgb", "thermal")),),

@@ -29,15 +29,15 @@ from torch import Tensor
 from torchvision.transforms import RandomResizedCrop
 from torchvision.transforms import functional as pillow
 
-from experiments.driver import ALLOCATOR
+from experiments.drive.driver import ALLOCATOR
 from multimae.cache import cache_dir
-from multimae.data import rooms
 from multimae.data.folder import MultiModalFolder
 from multimae.data.layout import list_samples
-from multimae.data.pack import PackSource
-from multimae.data.prepare.conversion import prepare
+from multimae.data.sets import rooms
 from multimae.data.spec import spec
-from multimae.modalities import IMAGENET_MEAN, IMAGENET_STD
+from multimae.packing.source import PackSource
+from multimae.prepare.conversion import prepare
+from multimae.tables.modalities import IMAGENET_MEAN, IMAGENET_STD
 
 MODALITIES = ("rgb", "depth", "semseg")
 WIDTH_HEIGHT = (500, 375)  # of most of ImageNet's photographs

@@ -24,10 +24,10 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor
 
 from benchmarks.speed import straightforward
-from experiments.driver import ALLOCATOR
+from experiments.drive.driver import ALLOCATOR
 from multimae.engine.optim import Bf16OptimWrapper
 from multimae.pretraining import MultiMAEPretraining
-from multimae.sizes import SIZES
+from multimae.tables.sizes import SIZES
 
 MODALITIES = ("rgb", "depth", "semseg")
 PATCH_SIZE = 16

@@ -31,10 +31,10 @@ from optuna.trial import TrialState, create_trial
 
 from benchmarks.nyuv2 import SEMSEG
 from benchmarks.speed.simulated import SimulatedTrainings, height
-from experiments.rungs import Pruner, make_brackets
-from experiments.search_loop import Limits, Search
-from experiments.search_space import Space, load_space
-from experiments.study import Asked, Objective, StudyRecord, open_study
+from experiments.searches.loop import Limits, Search
+from experiments.searches.rungs import Pruner, make_brackets
+from experiments.searches.space import Space, load_space
+from experiments.searches.study import Asked, Objective, StudyRecord, open_study
 
 SPACE: Space = load_space("finetune", recipe=SEMSEG.recipes["cpu"])
 OBJECTIVE = Objective(names=("val_miou",), directions=("maximize",))

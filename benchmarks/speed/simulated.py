@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from experiments.search_loop import Look
+from experiments.searches.loop import Look
 
 Height = Callable[[Mapping[str, Any]], float]
 

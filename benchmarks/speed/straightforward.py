@@ -18,10 +18,10 @@ from multimae.backbone import MultiMAE
 from multimae.input_adapters import InputAdapter, LabelInputAdapter
 from multimae.layers import CrossAttention, FixedPositions, Grid, fold_patches, unfold_patches
 from multimae.masking import Masking
-from multimae.modalities import modality
 from multimae.output_adapters import SpatialOutputAdapter
 from multimae.pretraining import MultiMAEPretraining
 from multimae.shapes import Bool, Float, Int
+from multimae.tables.modalities import modality
 
 
 def new_optimizer(model: MultiMAEPretraining, *, lr: float) -> torch.optim.Optimizer:

@@ -4,7 +4,7 @@ from optuna.distributions import CategoricalDistribution as Choice
 from optuna.distributions import FloatDistribution as Float
 from optuna.distributions import IntDistribution as Int
 
-from experiments.search_space import only_if
+from experiments.searches.space import only_if
 
 SPACE = {
     "tuning": Choice(["full", "partial", "frozen"]),

@@ -1,7 +1,7 @@
 """ADE20K: segmentation into 150 classes from RGB; the pre-training reads RGB and labels, as ADE20K has no depth."""
 
 from benchmarks.ade20k import PRETRAINING, SEMSEG
-from experiments.suite import SCRATCH, Pretraining, Suite, Transfer
+from experiments.plan.suite import SCRATCH, Pretraining, Suite, Transfer
 
 SUITE = Suite(
     name="ade20k",

@@ -1,7 +1,7 @@
 """Hypersim: segmentation from RGB, from depth and from both."""
 
 from benchmarks.hypersim import PRETRAINING, SEMSEG
-from experiments.suite import SCRATCH, Pretraining, Suite, Transfer
+from experiments.plan.suite import SCRATCH, Pretraining, Suite, Transfer
 
 SUITE = Suite(
     name="hypersim",

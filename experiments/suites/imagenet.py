@@ -5,7 +5,7 @@ labels: --checkpoints rgb,scratch.
 """
 
 from benchmarks.imagenet import CLASSIFICATION, KNN, LINEAR, PRETRAINING
-from experiments.suite import SCRATCH, Pretraining, Suite, Transfer
+from experiments.plan.suite import SCRATCH, Pretraining, Suite, Transfer
 
 SUITE = Suite(
     name="imagenet",

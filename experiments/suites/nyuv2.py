@@ -5,7 +5,7 @@ from both, and depth from RGB, each from that pre-training and from scratch.
 """
 
 from benchmarks.nyuv2 import DEPTH, PRETRAINING, SEMSEG
-from experiments.suite import Pretraining, Suite, Transfer
+from experiments.plan.suite import Pretraining, Suite, Transfer
 
 SUITE = Suite(
     name="nyuv2",

@@ -4,7 +4,7 @@ The pre-training reads what can be had without annotations: RGB, depth and those
 """
 
 from benchmarks.nyuv2 import PRETRAINING, SEMSEG, SEMSEG_13, SEMSEG_PSEUDO
-from experiments.suite import SCRATCH, Pretraining, Suite, Transfer
+from experiments.plan.suite import SCRATCH, Pretraining, Suite, Transfer
 
 SUITE = Suite(
     name="nyuv2-semseg",

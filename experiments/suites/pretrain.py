@@ -5,7 +5,7 @@ measured by other suites: --suite nyuv2 --checkpoints mine=runs/pretrain/KEY/che
 """
 
 from benchmarks.imagenet import PRETRAINING, PRETRAINING_400
-from experiments.suite import Pretraining, Suite
+from experiments.plan.suite import Pretraining, Suite
 
 INPUTS = ("rgb", "depth", "semseg")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.nyuv2 import DEPTH, PRETRAINING, SEMSEG
 from benchmarks.task import PretrainingRecipe, Profile, Recipe
-from experiments.suite import SCRATCH, Pretraining, Suite, Transfer
+from experiments.plan.suite import SCRATCH, Pretraining, Suite, Transfer
 
 ALL = ("rgb", "depth", "semseg")
 

@@ -5,7 +5,7 @@ On the rooms, whose frames have a kind of room to classify as well, from RGB, fr
 
 from benchmarks.imagenet import CLASSIFICATION
 from benchmarks.nyuv2 import PRETRAINING, SEMSEG
-from experiments.suite import Pretraining, Suite, Transfer
+from experiments.plan.suite import Pretraining, Suite, Transfer
 
 CLS = CLASSIFICATION.variant("rooms-cls")
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from benchmarks.task import Profile, Recipe, Task
-from experiments.suite import Pretraining, Suite, Transfer
+from experiments.plan.suite import Pretraining, Suite, Transfer
 from experiments.suites.transfer import SUITE as TRANSFER
 
 

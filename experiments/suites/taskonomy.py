@@ -1,7 +1,7 @@
 """Taskonomy: eight domains predicted from RGB; the pre-training reads RGB and normals, which Taskonomy has exactly."""
 
 from benchmarks.taskonomy import PRETRAINING, TASKS
-from experiments.suite import SCRATCH, Pretraining, Suite, Transfer
+from experiments.plan.suite import SCRATCH, Pretraining, Suite, Transfer
 
 SUITE = Suite(
     name="taskonomy",

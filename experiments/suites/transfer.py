@@ -4,7 +4,7 @@ With a data root, every data set lies in its own folder there: imagenet, ade20k,
 """
 
 from benchmarks import ade20k, hypersim, imagenet, nyuv2, taskonomy
-from experiments.suite import SCRATCH, Pretraining, Suite, Transfer
+from experiments.plan.suite import SCRATCH, Pretraining, Suite, Transfer
 
 SUITE = Suite(
     name="transfer",

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from multimae.data.sample import DataNotFoundError
 from multimae.data.taskonomy_splits import SPLITS as SPLITS
 from multimae.data.taskonomy_splits import ViewSplits
-from multimae.modalities import MODALITIES
+from multimae.tables.modalities import MODALITIES
 
 VALIDITY = "mask_valid"
 PSEUDO = "pseudo_"

@@ -14,8 +14,8 @@ from multimae.data.maps import Maps, Sample, to_maps
 from multimae.data.pipelines import Example, Pipeline, Range
 from multimae.data.sample import DataError
 from multimae.data.transforms import HeightWidth, crop, random_flip, resize, size_of
-from multimae.modalities import IMAGENET_MEAN
 from multimae.registry import TRANSFORMS
+from multimae.tables.modalities import IMAGENET_MEAN
 
 GEOMETRIC = ("Shear", "Translate", "Rotate")
 SHORTER_SIDE_PER_CROP = 256 / 224

@@ -16,7 +16,7 @@ from PIL import Image
 from multimae.data.labels import label_code
 from multimae.data.sample import DataError
 from multimae.data.spec import DatasetSpec
-from multimae.modalities import modality as modality_named
+from multimae.tables.modalities import modality as modality_named
 
 Array = NDArray[Any]
 

@@ -153,7 +153,7 @@ def _check_classes(folder: Path | None, *, modality: str, described: DatasetSpec
         raise DataError(
             f"{manifest.parent} holds labels of {len(found)} classes, first {next(iter(found.items()), None)}; wanted "
             f"the {len(wanted)} of {owner}, first {next(iter(wanted.items()))}: label with a network trained on these, "
-            "or describe the data set by those classes, in a file like multimae/data/imagenet.py"
+            "or describe the data set by those classes, in a file like multimae/data/sets/imagenet.py"
         )
 
 

@@ -14,7 +14,7 @@ from multimae.data.arrangements import NO_CLASS as NO_CLASS
 from multimae.data.arrangements import SPLITS, VALIDITY, Place, arrangement, is_arranged
 from multimae.data.sample import DataError, DataNotFoundError, Samples
 from multimae.data.spec import DatasetSpec
-from multimae.modalities import MODALITIES
+from multimae.tables.modalities import MODALITIES
 
 MEASURED = frozenset({"depth", "normals", "domain"})
 """Kinds of maps that `mask_valid` speaks of."""

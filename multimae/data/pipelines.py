@@ -33,8 +33,8 @@ from multimae.data.transforms import (
     size_of,
     uniform,
 )
-from multimae.modalities import MODALITIES
 from multimae.registry import TRANSFORMS
+from multimae.tables.modalities import MODALITIES
 
 Example = dict[str, dict[str, Any]]
 Protocol = Literal["paper", "standard"]

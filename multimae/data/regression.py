@@ -13,9 +13,9 @@ from torchvision.transforms.v2 import functional
 from multimae.data.maps import Maps, Sample, to_maps
 from multimae.data.pipelines import Example, Pipeline, Protocol
 from multimae.data.transforms import encode_domain, fit, random_flip, resize, size_of
-from multimae.modalities import MODALITIES, modality
 from multimae.registry import TRANSFORMS
 from multimae.shapes import Bool
+from multimae.tables.modalities import MODALITIES, modality
 
 INVALID_DEPTH = 65535
 DILATION = 4

@@ -7,7 +7,7 @@ from multimae.data import layout
 from multimae.data.arrangements import VALIDITY
 from multimae.data.decode import Array, decode, interpret
 from multimae.data.layout import MEASURED, Missing
-from multimae.data.packed import (
+from multimae.data.packed.samples import (
     PackedMaps,
     PackedSamples,
     is_packed,
@@ -16,10 +16,10 @@ from multimae.data.packed import (
     packed_fingerprint,
     packed_modalities,
 )
+from multimae.data.packed.shards import Member
 from multimae.data.sample import DataError, SampleFiles, Samples
-from multimae.data.shards import Member
 from multimae.data.spec import DatasetSpec
-from multimae.modalities import MODALITIES
+from multimae.tables.modalities import MODALITIES
 
 AnySamples = Samples | PackedSamples
 AnyMaps = SampleFiles | PackedMaps

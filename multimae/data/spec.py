@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-from multimae.modalities import MODALITIES
+from multimae.tables.modalities import MODALITIES
 
 RGB = tuple[int, int, int]
 CropBox = tuple[int, int, int, int]
@@ -26,7 +26,7 @@ A folder val beside train and test holds images to judge trainings by; without o
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetSpec:
-    """Describe one data set; `multimae/data/<name>.py` holds it as `SPEC`.
+    """Describe one data set; `multimae/data/sets/<name>.py` holds it as `SPEC`.
 
     `classes` leave out "unlabelled"; there are none where nothing is segmented. Class `classes[i]` is trained as i and
     stored as i + `first_label`: with 1, 0 on disk is unlabelled; with 0, as in pseudo labels of the reference, 255 is.
@@ -81,7 +81,7 @@ class DatasetSpec:
 
 
 def spec(described: str | Mapping[str, Any]) -> DatasetSpec:
-    """Return the SPEC of `multimae.data.<name>`; all the facts themselves are a data set of the user's own."""
+    """Return the SPEC of `multimae.data.sets.<name>`; all the facts themselves are a data set of the user's own."""
     if not isinstance(described, str):
         return DatasetSpec(**described)
     name = described
@@ -90,15 +90,15 @@ def spec(described: str | Mapping[str, Any]) -> DatasetSpec:
         nearest = get_close_matches(name, known, n=3, cutoff=0.4)
         hint = f"; nearest: {', '.join(nearest)}" if nearest else ""
         raise ValueError(f"unknown data set {name!r}{hint}; known: {', '.join(known)}")
-    found = import_module(f"multimae.data.{name}").SPEC
+    found = import_module(f"multimae.data.sets.{name}").SPEC
     if not isinstance(found, DatasetSpec):
-        raise TypeError(f"multimae.data.{name}.SPEC is a {type(found).__name__}, wanted a DatasetSpec")
+        raise TypeError(f"multimae.data.sets.{name}.SPEC is a {type(found).__name__}, wanted a DatasetSpec")
     return found
 
 
 def known_names() -> tuple[str, ...]:
     """List the modules of this package that define a SPEC; reads their text, as importing some would load torch."""
-    folders = import_module("multimae.data").__path__
+    folders = import_module("multimae.data.sets").__path__
     files = (file for folder in folders for file in Path(folder).glob("*.py"))
     return tuple(sorted(file.stem for file in files if re.search(r"^SPEC\b", file.read_text("utf-8"), re.MULTILINE)))
 

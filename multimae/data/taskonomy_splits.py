@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from multimae.data.sample import DataError
-from multimae.data.taskonomy import TEST_BUILDINGS, VAL_BUILDINGS
+from multimae.data.sets.taskonomy import TEST_BUILDINGS, VAL_BUILDINGS
 
 SPLITS = ("train", "val", "test")
 COLUMNS = ("building", "point", "view")

@@ -16,8 +16,8 @@ from multimae.data.decode import kind_of
 from multimae.data.labels import label_code
 from multimae.data.maps import Maps
 from multimae.data.spec import DatasetSpec
-from multimae.modalities import modality
 from multimae.shapes import Bool, Float, Int
+from multimae.tables.modalities import modality
 
 HeightWidth = tuple[int, int]
 RgbFilter = Literal["antialiased", "bilinear", "bicubic"]

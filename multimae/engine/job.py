@@ -13,11 +13,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 
-from multimae.checkpoints import load_backbone
-from multimae.engine.attempt import Attempt
+from multimae.checkpoints.loading import load_backbone
 from multimae.engine.distributed import Launcher, join_ranks, share_among_ranks, wrap
-from multimae.engine.evaluate import Evaluations, unwrapped
-from multimae.engine.failures import SettingsError
 from multimae.engine.hooks import SpoolHook, StopHook, ValidationHook
 from multimae.engine.neighbours import remember_training_data
 from multimae.engine.results import write_result
@@ -25,7 +22,10 @@ from multimae.engine.resume import CheckpointHook, load_checkpoint
 from multimae.engine.rungs import RungHook
 from multimae.engine.selection import BestWeights, selection_of
 from multimae.engine.signals import StopRequest
-from multimae.engine.spool import Spool
+from multimae.evaluation.evaluate import Evaluations, unwrapped
+from multimae.record.attempt import Attempt
+from multimae.record.failures import SettingsError
+from multimae.record.spool import Spool
 
 
 class JobRunner(Runner):  # type: ignore[misc]
@@ -137,8 +137,8 @@ def _pictures(model: nn.Module, job: Any, *, artifacts: Path, spool: Spool) -> l
     if job.kind == "classification":
         return []
     if job.kind == "pretraining":
-        import_module("multimae.engine.exploration").save_exploration(model, job, folder=artifacts / "reconstruction")
-    draw = import_module("multimae.engine.pictures").save_predictions
+        import_module("multimae.pictures.exploration").save_exploration(model, job, folder=artifacts / "reconstruction")
+    draw = import_module("multimae.pictures.predictions").save_predictions
     predictions: list[dict[str, Any]] = draw(model, job, folder=artifacts / "predictions", spool=spool)
     return predictions
 

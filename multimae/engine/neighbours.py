@@ -8,7 +8,7 @@ from mmengine.runner import Runner
 
 from multimae.engine.hooks import HEARTBEAT_SECONDS
 from multimae.engine.signals import StopRequest
-from multimae.engine.spool import Spool
+from multimae.record.spool import Spool
 from multimae.transfer import MultiMAETransfer
 
 

@@ -8,9 +8,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from multimae.engine.evaluate import Evaluation
-from multimae.engine.files import write_json
 from multimae.engine.selection import BestWeights, Selection
+from multimae.evaluation.evaluate import Evaluation
+from multimae.record.files import write_json
 
 PACKAGES = ("torch", "torchvision", "timm", "onedl-mmengine", "numpy", "pillow")
 COPIED = ("key", "suite", "task", "checkpoint", "inputs", "seed", "size", "profile", "primary")

@@ -11,11 +11,11 @@ from mmengine.dist import get_rank, is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
-from multimae.engine.attempt import Attempt
 from multimae.engine.distributed import of_all_ranks
-from multimae.engine.files import write_atomically
 from multimae.engine.selection import BestWeights
-from multimae.engine.spool import Spool
+from multimae.record.attempt import Attempt
+from multimae.record.files import write_atomically
+from multimae.record.spool import Spool
 
 LAST = "last.pth"
 PREVIOUS = "previous.pth"

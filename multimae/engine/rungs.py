@@ -12,7 +12,7 @@ from typing import Any
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 
-from multimae.engine.failures import PausedError
+from multimae.record.failures import PausedError
 
 UNTIL = "until.json"
 

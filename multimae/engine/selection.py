@@ -8,9 +8,9 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from multimae.engine.failures import SettingsError
-from multimae.engine.files import write_atomically
-from multimae.metrics import METRICS
+from multimae.record.failures import SettingsError
+from multimae.record.files import write_atomically
+from multimae.tables.metrics import METRICS
 
 Selection = Literal["last", "validation", "test"]
 BEST = "best.pth"

@@ -3,7 +3,7 @@
 import signal
 from types import FrameType
 
-from multimae.engine.failures import PreemptedError
+from multimae.record.failures import PreemptedError
 
 
 class StopRequest:

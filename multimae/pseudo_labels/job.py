@@ -6,12 +6,12 @@ import time
 from mmengine.config import Config
 
 from multimae.data.sample import DataError
-from multimae.engine.attempt import Attempt
-from multimae.engine.files import write_json
 from multimae.engine.signals import StopRequest
-from multimae.engine.spool import Spool
 from multimae.pseudo_labels.labelling import Progress, label_images, versions
 from multimae.pseudo_labels.settings import LabellingSettings
+from multimae.record.attempt import Attempt
+from multimae.record.files import write_json
+from multimae.record.spool import Spool
 
 HEARTBEAT_SECONDS = 2.0
 NUM_NAMED = 5

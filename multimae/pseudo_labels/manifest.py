@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from multimae.engine.failures import SettingsError
-from multimae.engine.files import write_json
+from multimae.record.failures import SettingsError
+from multimae.record.files import write_json
 
 NAME = "manifest.json"
 

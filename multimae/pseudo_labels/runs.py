@@ -11,9 +11,7 @@ from torch import Tensor
 
 from multimae.data.sample import DataError
 from multimae.data.spec import DatasetSpec, spec
-from multimae.engine.failures import SettingsError
 from multimae.engine.resume import load_checkpoint
-from multimae.modalities import IMAGENET_MEAN, IMAGENET_STD
 from multimae.pseudo_labels.formats import (
     NUM_CODES_8_BIT,
     Array,
@@ -25,8 +23,10 @@ from multimae.pseudo_labels.formats import (
 )
 from multimae.pseudo_labels.labeller import Encoder, InputSize, Labeller, Normalisation
 from multimae.pseudo_labels.settings import LabellingSettings
+from multimae.record.failures import SettingsError
 from multimae.registry import MODELS
 from multimae.shapes import Float
+from multimae.tables.modalities import IMAGENET_MEAN, IMAGENET_STD
 
 
 def load_run(modality: str, *, settings: LabellingSettings, device: torch.device) -> Labeller:

@@ -1,0 +1,106 @@
+"""Which data a sweep runs on: the user's, or the embedded rooms when none is named."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from benchmarks.task import PretrainingRecipe
+from experiments.plan.errors import PreconditionError, UsageError, unknown
+from experiments.plan.planning import Data, modalities_of
+from experiments.plan.suite import Run, Suite
+from multimae.cache import cache_dir
+from multimae.data.arrangements import PSEUDO, arrangement
+from multimae.data.layout import Missing, find_root, own_val
+from multimae.data.sample import DataError, DataNotFoundError
+from multimae.data.sets import rooms
+from multimae.data.source import AnySamples, class_names, fingerprint, list_samples
+from multimae.data.spec import DatasetSpec, known_names, spec
+
+STAND_INS: Mapping[str, str] = MappingProxyType({"nyuv2_13": "rooms_13", "rooms_13": "rooms_13"})
+LABELLED = ("depth", "semseg", "normal")
+"""What a network can predict where it was not measured."""
+
+
+def find_all_data(runs: Sequence[Run], *, data_root: Path | None) -> Mapping[str, Data]:
+    """Return the data that runs read, by the name of the data set each asks for."""
+    readers: dict[str, list[Run]] = {}
+    for run in runs:
+        readers.setdefault(run.dataset_name if data_root else stand_in(run.dataset_name), []).append(run)
+    found = {name: find_data(some[0].dataset, data_root=data_root, runs=some) for name, some in readers.items()}
+    return found if data_root else {run.dataset_name: found[stand_in(run.dataset_name)] for run in runs}
+
+
+def stand_in(dataset: str) -> str:
+    """Return what is read where a data set is not at hand: rooms, with coarser classes where the data set has them."""
+    return STAND_INS.get(dataset, "rooms")
+
+
+def find_data(dataset: str | DatasetSpec, *, data_root: Path | None, runs: Sequence[Run]) -> Data:
+    """Return the data of `dataset` under `data_root` that `runs` read; with no data root, the embedded rooms."""
+    described = spec(dataset) if isinstance(dataset, str) else dataset
+    if data_root is None:
+        described = spec(stand_in(described.name))
+    try:
+        root = find_root(data_root, described) if data_root else rooms.unpack(cache_dir())
+        splits = ("train", "val", "test") if own_val(root) else ("train", "test")
+        wanted = [_folders(run) for run in runs]
+        counts = {split: min(len(_samples(root, split, run)) for run in _different(runs)) for split in splits}
+        data = Data(
+            name=described.name,
+            described=None if data_root is None or isinstance(dataset, str) else dataset,
+            root=root.resolve(),
+            fingerprint=fingerprint(root, splits, sorted(set().union(*wanted))),
+            num_train=counts["train"],
+            num_test=counts["test"],
+            num_val=counts.get("val", 0),
+            num_labels=len(class_names(root)) if any(run.task.kind == "classification" for run in runs) else 0,
+        )
+    except (DataError, OSError) as error:
+        raise PreconditionError(str(error)) from error
+    unlabelled = [run.name for run in runs if run.task.kind == "classification" and not data.num_labels]
+    if unlabelled:
+        raise PreconditionError(
+            f"{unlabelled[0]} needs classes, but {root} has none: put the files into class folders "
+            "(train/rgb/<class>/<name>) or list them in train/labels.csv and test/labels.csv (name,label)"
+        )
+    return data
+
+
+def on_dataset(suite: Suite, *, name: str | None, data_root: Path | None) -> Suite:
+    """Return the suite with all of its parts on the data set named on the command line, if one is."""
+    wanted = (name,) if name else suite.datasets
+    if unheard := [one for one in wanted if isinstance(one, str) and one not in known_names()]:
+        raise unknown("data set", unheard[0], known_names())
+    if name is None:
+        return suite
+    if name != stand_in(name) and data_root is None:
+        raise UsageError(f"--dataset {name} wants --data-root, the folder that holds it; without one, rooms serve")
+    return suite.on(name)
+
+
+def _different(runs: Sequence[Run]) -> list[Run]:
+    """Keep one run of those that read the same files."""
+    different: dict[object, Run] = {}
+    for run in runs:
+        different.setdefault((_folders(run), _missing(run)), run)
+    return list(different.values())
+
+
+def _folders(run: Run) -> tuple[str, ...]:
+    return tuple(f"pseudo_{name}" if name in run.recipe.pseudo else name for name in modalities_of(run))
+
+
+def _missing(run: Run) -> Missing:
+    return run.recipe.missing if isinstance(run.recipe, PretrainingRecipe) else "error"
+
+
+def _samples(root: Path, split: str, run: Run) -> AnySamples:
+    folders = {name: f"pseudo_{name}" for name in run.recipe.pseudo}
+    try:
+        return list_samples(root, split, modalities_of(run), folders=folders, missing=_missing(run))
+    except DataNotFoundError as error:
+        absent = [folder for folder in _folders(run) if not arrangement(root).place(split, folder).folder.is_dir()]
+        if not absent or absent[0].removeprefix(PSEUDO) not in LABELLED:
+            raise
+        hint = "`multimae data pseudo-label` predicts depth, classes and normals, or choose other --checkpoints"
+        raise DataNotFoundError(f"{error}\n{run.name} reads it; {hint}") from error

@@ -1,0 +1,181 @@
+"""From runs to a plan: each run's key, what the key covers, and why a run is new."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from benchmarks.task import Kind, Recipe, TransferRecipe
+from experiments.plan.fingerprint import code_hashes, digest, environment
+from experiments.plan.suite import Run
+from multimae.data.spec import DatasetSpec, spec
+from multimae.tables.sizes import SIZES
+
+ENTRY_POINT = "multimae.train"
+PIPELINES: Mapping[Kind, str] = MappingProxyType(
+    {
+        "pretraining": "multimae.data.pipelines",
+        "semseg": "multimae.data.pipelines",
+        "depth": "multimae.data.pipelines",
+        "classification": "multimae.data.classification",
+        "regression": "multimae.data.regression",
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """The data set a run reads: where it lies and what its files are.
+
+    `num_val` 0 means that validation is held out of the training split, `num_labels` 0 that samples have no classes.
+    `described` is a data set that the suite describes itself.
+    """
+
+    name: str
+    described: DatasetSpec | None = None
+    root: Path
+    fingerprint: str
+    num_train: int
+    num_test: int
+    num_val: int = 0
+    num_labels: int = 0
+
+    @property
+    def spec(self) -> DatasetSpec:
+        """The data set's facts, the suite's own or the library's."""
+        return self.described or spec(self.name)
+
+    @property
+    def for_jobs(self) -> str | dict[str, Any]:
+        """What a job's config calls the data set: its name, or all of its facts where the suite describes it."""
+        return self.name if self.described is None else asdict(self.described)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedRun:
+    """A run with its data and identity: `parts` lists everything the digest in its key covers.
+
+    `start`: the file of weights it starts from, relative to its folder, where that is not of a run it `depends_on`.
+    """
+
+    run: Run
+    data: Data
+    key: str
+    parts: Mapping[str, Mapping[str, Any]]
+    depends_on: tuple[str, ...]
+    start: str | None = None
+
+
+def make_plan(runs: Sequence[Run], *, data: Mapping[str, Data]) -> tuple[PlannedRun, ...]:
+    """Give every run its data and its key; `data` is by the name of the data set that a run asks for.
+
+    A run that starts from a pre-training depends on the pre-training's own key.
+    """
+    plan: list[PlannedRun] = []
+    pretrainings: dict[str, PlannedRun] = {}
+    for run in runs:
+        source = pretrainings.get(run.checkpoint)
+        parts = _parts(run, data=data[run.dataset_name], source=source)
+        planned = PlannedRun(
+            run=run,
+            data=data[run.dataset_name],
+            key=f"{run.name}-{digest(parts)[:8]}",
+            parts=parts,
+            depends_on=(source.key,) if source else (),
+        )
+        plan.append(planned)
+        if run.provides:
+            pretrainings[run.provides] = planned
+    return tuple(plan)
+
+
+def datasets_of(plan: Sequence[PlannedRun]) -> dict[str, Data]:
+    """Return the data sets that the runs read, by name."""
+    return {planned.data.name: planned.data for planned in plan}
+
+
+def modules_of(run: Run, *, data: Data) -> tuple[str, ...]:
+    """Name the modules a job of this run imports by name; what those import follows from them."""
+    model = "multimae.pretraining" if run.task.kind == "pretraining" else "multimae.transfer"
+    head = (f"multimae.heads.{head_of(run)}",) if run.task.head else ()
+    facts = () if data.described else (f"multimae.data.sets.{data.name}",)
+    reading = ("multimae.data.folder", PIPELINES[run.task.kind], *facts)
+    return (model, *head, *reading, "multimae.evaluation", "multimae.engine.optim")
+
+
+def head_of(run: Run) -> str:
+    """Name the head a run trains: its task's, or the probe that stands in for it."""
+    tuning = run.recipe.tuning if isinstance(run.recipe, TransferRecipe) else "full"
+    return {"linear": "probe", "knn": "neighbours"}.get(tuning, run.task.head)
+
+
+def predicted(run: Run) -> tuple[str, ...]:
+    """Name the modalities a pre-training predicts."""
+    return run.outputs or run.inputs
+
+
+def modalities_of(run: Run) -> tuple[str, ...]:
+    """Name the modalities whose files a run reads."""
+    outputs = predicted(run) if run.task.kind == "pretraining" else (run.task.predicts,)
+    return tuple(dict.fromkeys(name for name in (*run.inputs, *outputs) if name))
+
+
+def _parts(run: Run, *, data: Data, source: PlannedRun | None) -> dict[str, dict[str, Any]]:
+    return {
+        "config": settings(run),
+        "code": code_hashes([ENTRY_POINT, *modules_of(run, data=data)]),
+        "data": {
+            "name": data.name,
+            "fingerprint": data.fingerprint,
+            **({"described": digest(asdict(data.described))} if data.described else {}),
+        },
+        "checkpoint": _start_of(run, source=source),
+        "environment": dict(environment()),
+    }
+
+
+def _start_of(run: Run, *, source: PlannedRun | None) -> dict[str, str]:
+    if source:
+        return {source.run.task.name: source.key}
+    return {run.weights.name: run.weights.digest} if run.weights else {}
+
+
+def settings(run: Run) -> dict[str, Any]:
+    """Flatten what was chosen for a run; a recipe field at its default is left out, so new fields rename nothing."""
+    size = {f"size.{name}": _plain(value) for name, value in asdict(SIZES[run.size]).items()}
+    return {
+        "task": run.task.name,
+        **({"target": run.task.target} if run.task.kind == "regression" else {}),
+        "head": run.task.head,
+        **{f"head.{name}": value for name, value in run.task.head_settings.items()},
+        "loss": run.task.loss,
+        "inputs": list(run.inputs),
+        **({"outputs": list(run.outputs)} if run.outputs else {}),
+        "seed": run.seed,
+        **({"judged_on": run.judged_on, "rungs": list(run.rungs)} if run.judged_on != "test" else {}),
+        **size,
+        **{f"recipe.{name}": value for name, value in _differing(run.recipe).items()},
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Write a tuple as JSON will give it back, so that a recorded run compares equal to a planned one."""
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _differing(recipe: Recipe) -> dict[str, Any]:
+    values = {field.name: (getattr(recipe, field.name), field.default) for field in fields(recipe)}
+    return {name: _plain(value) for name, (value, default) in values.items() if value != default}
+
+
+def difference(parts: Mapping[str, Any], recorded: Mapping[str, Any]) -> list[str]:
+    """Say which keys of the digest differ from a recorded run's: `part.key: recorded -> now`."""
+    everything = [
+        (part, name) for part in {*parts, *recorded} for name in {**parts.get(part, {}), **recorded.get(part, {})}
+    ]
+    pairs = {
+        f"{part}.{name}": (recorded.get(part, {}).get(name, "absent"), parts.get(part, {}).get(name, "absent"))
+        for part, name in sorted(everything)
+    }
+    return [f"{key}: {then} -> {now}" for key, (then, now) in pairs.items() if then != now]

@@ -1,0 +1,58 @@
+"""`--set recipe.lr=3e-4`: one typed field of one or of every recipe, checked before anything runs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from benchmarks.task import Profile, Recipe, Task
+from experiments.plan.errors import UsageError, unknown
+
+EVERY_TRANSFER = "recipe"
+PRETRAINING = "pretraining"
+
+
+def resolve_recipes(tasks: Sequence[Task], *, profile: Profile, overrides: Sequence[str]) -> Mapping[str, Recipe]:
+    """Return each task's recipe of the profile with the overrides applied, by task name.
+
+    An override is `SCOPE.FIELD=VALUE`, its scope `recipe` (every transfer), `pretraining`, or a task's name.
+    """
+    recipes = {task.name: task.recipes[profile] for task in tasks}
+    kinds = {task.name: task.kind for task in tasks}
+    for override in overrides:
+        target, separator, text = override.partition("=")
+        scope, dot, field = target.strip().rpartition(".")
+        if not separator or not dot:
+            raise UsageError(f"--set takes SCOPE.FIELD=VALUE, for example recipe.lr=3e-4; got {override!r}")
+        for name in _tasks_of(scope, kinds=kinds):
+            value = _parse(text.strip(), recipe=recipes[name], field=field, override=override)
+            recipes[name] = replace(recipes[name], **{field: value})
+    return recipes
+
+
+def _tasks_of(scope: str, *, kinds: Mapping[str, str]) -> list[str]:
+    if scope == EVERY_TRANSFER:
+        return [name for name, kind in kinds.items() if kind != "pretraining"]
+    if scope == PRETRAINING:
+        return [name for name, kind in kinds.items() if kind == "pretraining"]
+    if scope in kinds:
+        return [scope]
+    raise unknown("recipe", scope, [EVERY_TRANSFER, PRETRAINING, *kinds])
+
+
+def _parse(text: str, *, recipe: Recipe, field: str, override: str) -> Any:
+    hints = get_type_hints(type(recipe))
+    names = [known.name for known in fields(recipe)]
+    if field not in names:
+        raise unknown(f"field of {type(recipe).__name__}", field, names)
+    kind = hints[field]
+    if get_origin(kind) is Literal:
+        if text in get_args(kind):
+            return text
+        raise UsageError(f"--set {override}: {field} is one of {', '.join(get_args(kind))}; got {text!r}")
+    several = get_origin(kind) is tuple
+    of_one = get_args(kind)[0] if several else kind
+    try:
+        return tuple(of_one(part.strip()) for part in text.split(",") if part.strip()) if several else of_one(text)
+    except ValueError as error:
+        wanted = f"{of_one.__name__}s with commas between them" if several else f"a {of_one.__name__}"
+        raise UsageError(f"--set {override}: {field} takes {wanted}; got {text!r}") from error

@@ -1,0 +1,20 @@
+"""`multimae track sync`: mirror the runs' records into MLflow now, for example from a login node."""
+
+import argparse
+from pathlib import Path
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Ingest the named suites, by default all, and return 0."""
+    parser = argparse.ArgumentParser(prog="multimae track", description="Mirror the runs' records into MLflow.")
+    parser.add_argument("verb", choices=("sync",))
+    parser.add_argument("--suite", action="append", metavar="NAME", help="default: every suite of the runs folder")
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
+    parser.add_argument("--uri", metavar="URI", help="default: MLFLOW_TRACKING_URI, else mlflow.db in the runs folder")
+    arguments = parser.parse_args(argv)
+    from experiments.track.ingest import ingest
+
+    suites = arguments.suite or sorted(path.parent.name for path in arguments.runs_dir.glob("*/sweep.json"))
+    for suite in suites:
+        print(f"{suite}: {ingest(arguments.runs_dir, suite, uri=arguments.uri)}")
+    return 0

@@ -1,0 +1,171 @@
+"""Mirror what jobs have spooled into MLflow: the only writer of the store, and killable at any moment."""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from experiments.track.mirror import Mirrored, OvertakenError, Update, fingerprint, started, update
+from experiments.track.store import Store, local_uri
+from slurm.jobs import RunState, run_state
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestReport:
+    """What one round of ingestion told MLflow; all 0 when there was nothing new."""
+
+    num_runs: int = 0
+    num_points: int = 0
+    num_artifacts: int = 0
+
+
+def ingest(
+    runs_dir: Path, suite: str, *, uri: str | None = None, states: Mapping[str, RunState] | None = None
+) -> IngestReport:
+    """Tell MLflow everything new about a suite's current plan; MLflow is not even imported when nothing is.
+
+    The store is `uri`, else MLFLOW_TRACKING_URI, else `mlflow.db` in the runs folder. `states` are run states by key
+    from somebody who has asked the scheduler; without them the runs' own files are all there is.
+    """
+    sweep_path = runs_dir / suite / "sweep.json"
+    if not sweep_path.exists():
+        return IngestReport()
+    sweep = json.loads(sweep_path.read_text())
+    with _locked(runs_dir / ".tracking.lock"):
+        chosen = uri or os.environ.get("MLFLOW_TRACKING_URI") or local_uri(runs_dir)
+        seen = _states(runs_dir / suite, keys=sweep["keys"], states=states or {})
+        return _Ingester(runs_dir, suite=suite, uri=chosen).ingest(sweep, states=seen)
+
+
+class _Ingester:
+    """One round. What MLflow has is written down under `runs/.tracking/<store>/<suite>/`, one file per MLflow run."""
+
+    def __init__(self, runs_dir: Path, *, suite: str, uri: str) -> None:
+        self.suite_dir = runs_dir / suite
+        self._open: Callable[[], Store] = lambda: Store.open(uri=uri, runs_dir=runs_dir, suite=suite)
+        self._store: Store | None = None
+        local = uri == local_uri(runs_dir)
+        store_dir = runs_dir / ".tracking" / ("local" if local else hashlib.sha256(uri.encode()).hexdigest()[:8])
+        if local and not (runs_dir / "mlflow.db").exists():
+            shutil.rmtree(store_dir, ignore_errors=True)  # somebody removed the database: begin anew
+        self.records = store_dir / suite
+
+    @property
+    def store(self) -> Store:
+        if self._store is None:
+            self._store = self._open()
+        return self._store
+
+    def ingest(self, sweep: Mapping[str, Any], *, states: Mapping[str, RunState]) -> IngestReport:
+        plan = sweep.get("parent") or hashlib.sha256(json.dumps(sorted(sweep["keys"])).encode()).hexdigest()[:8]
+        parent_path = self.records / "sweeps" / f"{plan}.json"
+        parent = self._parent(parent_path, sweep=sweep, states=states)
+        totals = IngestReport()
+        for key, state in states.items():
+            done = self._run(key, state=state, parent_id=parent.run_id)
+            if done is not None:
+                totals = IngestReport(
+                    num_runs=totals.num_runs + 1,
+                    num_points=totals.num_points + len(done.points),
+                    num_artifacts=totals.num_artifacts + len(done.artifacts),
+                )
+        return totals
+
+    def _parent(self, path: Path, *, sweep: Mapping[str, Any], states: Mapping[str, RunState]) -> Mirrored:
+        tags = {
+            name: _text(sweep[name]) for name in ("suite", "dataset", "profile", "size", "command") if name in sweep
+        }
+        status = _sweep_status(sweep, states=states)
+        parent = Mirrored.read(path)
+        if parent.run_id and (parent.tags, parent.status) == (tags, status):
+            return parent
+        if not self._usable(parent):
+            parent = self._create(path, name=sweep.get("title", sweep["suite"]), started=sweep.get("created"))
+        self.store.log(parent.run_id, params={}, tags=tags)
+        self.store.set_status(parent.run_id, status=status, ended=time.time())
+        parent = replace(parent, tags=tags, status=status)
+        parent.write(path)
+        return parent
+
+    def _run(self, key: str, *, state: RunState, parent_id: str) -> Update | None:
+        """Bring one run up to date; None when MLflow had it all."""
+        run_dir, path = self.suite_dir / key, self.records / f"{key}.json"
+        before = Mirrored.read(path)
+        known_parent = before.tags.get("mlflow.parentRunId") == parent_id
+        if not before.dirty and known_parent and before.seen == fingerprint(run_dir, state=state):
+            return None
+        try:
+            if before.dirty:
+                raise OvertakenError
+            new = update(run_dir, state=state, parent_id=parent_id, before=before)
+        except OvertakenError:
+            self.store.delete(before.run_id)
+            before = Mirrored()
+            before.write(path)
+            new = update(run_dir, state=state, parent_id=parent_id, before=before)
+        if new.empty:
+            new.done.write(path)
+            return None
+        if not self._usable(before):
+            before = self._create(path, name=key, started=started(run_dir, state=state))
+            new = update(run_dir, state=state, parent_id=parent_id, before=before)
+        self._apply(new, path=path, before=before)
+        return new
+
+    def _usable(self, record: Mirrored) -> bool:
+        return bool(record.run_id) and self.store.has(record.run_id)
+
+    def _create(self, path: Path, *, name: str, started: float | None) -> Mirrored:
+        """Create an MLflow run, or find the one that was created when a kill came before its id was written."""
+        record = Mirrored.read(path)
+        if record.run_id or not record.token:
+            record = Mirrored(token=uuid.uuid4().hex)
+            record.write(path)
+        run_id = self.store.find(record.token) or self.store.create(name=name, token=record.token, started=started)
+        record = replace(record, run_id=run_id)
+        record.write(path)
+        return record
+
+    def _apply(self, new: Update, *, path: Path, before: Mirrored) -> None:
+        run_id = before.run_id
+        replace(before, dirty=True).write(path)
+        self.store.log(run_id, points=new.points, params=new.params, tags=new.tags)
+        for name, file in new.artifacts.items():
+            self.store.log_artifact(run_id, name=name, path=file)
+        if new.status:
+            self.store.set_status(run_id, status=new.status, ended=new.ended)
+        new.done.write(path)
+
+
+def _states(suite_dir: Path, *, keys: list[str], states: Mapping[str, RunState]) -> dict[str, RunState]:
+    """Return the states of the runs that were submitted at least once."""
+    seen = {key: states.get(key) or run_state(suite_dir / key, now=time.time()) for key in keys}
+    return {key: state for key, state in seen.items() if state.attempt and (suite_dir / key / "run.json").exists()}
+
+
+def _sweep_status(sweep: Mapping[str, Any], *, states: Mapping[str, RunState]) -> str:
+    statuses = [states[key].status if key in states else "new" for key in sweep["keys"]]
+    if all(status == "finished" for status in statuses):
+        return "FINISHED"
+    if any(status in ("queued", "running") for status in statuses):
+        return "RUNNING"
+    return "FAILED" if "failed" in statuses else "RUNNING"
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else " ".join(value)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

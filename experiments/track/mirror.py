@@ -1,0 +1,220 @@
+"""What MLflow should know of one run, worked out from its folder without MLflow: everything new since last time."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from multimae.record.files import write_json
+from multimae.record.spools import Event, Point, points, read_events, resumed_steps, spool_sizes
+from slurm.jobs import RunState, Status
+
+MlflowStatus = Literal["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"]
+
+STATUSES: Mapping[Status, MlflowStatus] = {
+    "new": "SCHEDULED",
+    "queued": "SCHEDULED",
+    "running": "RUNNING",
+    "finished": "FINISHED",
+    "failed": "FAILED",
+    "blocked": "FAILED",
+    "preempted": "KILLED",
+    "paused": "KILLED",
+    "vanished": "KILLED",
+}
+_FILES = ("config.py", "run.json", "result.json")
+_IDENTITY = ("task", "checkpoint", "seed", "size", "profile")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mirrored:
+    """How much of a run MLflow has: kept in a file, so that a killed ingester knows where it was.
+
+    `token` marks the MLflow run before its id is known. `dirty` is set while points are on their way: found set, it
+    means that nobody knows which arrived, and the MLflow run is made anew.
+    """
+
+    token: str = ""
+    run_id: str = ""
+    dirty: bool = False
+    seen: str = ""
+    status: str = ""
+    offsets: Mapping[int, int] = field(default_factory=dict)
+    resumed: Mapping[int, int] = field(default_factory=dict)
+    last_steps: Mapping[str, int] = field(default_factory=dict)
+    params: Sequence[str] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    artifacts: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path) -> "Mirrored":
+        """Read the file, or begin at nothing."""
+        try:
+            record = json.loads(path.read_text())
+        except FileNotFoundError:
+            return cls()
+        by_attempt = {
+            name: {int(attempt): number for attempt, number in record[name].items()} for name in ("offsets", "resumed")
+        }
+        return cls(**{**record, **by_attempt})
+
+    def write(self, path: Path) -> None:
+        """Write the file, whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, {name: getattr(self, name) for name in self.__dataclass_fields__})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Update:
+    """What to tell MLflow about a run, and what it will have then."""
+
+    points: Sequence[Point]
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+    artifacts: Mapping[str, Path]
+    status: str | None
+    ended: float | None
+    done: Mirrored
+
+    @property
+    def empty(self) -> bool:
+        """Whether MLflow has it all."""
+        return not (self.points or self.params or self.tags or self.artifacts or self.status)
+
+
+class OvertakenError(Exception):
+    """MLflow has points that no longer count and cannot be taken back: the MLflow run has to be made anew."""
+
+
+def fingerprint(run_dir: Path, *, state: RunState) -> str:
+    """Sum up, by a few calls to stat, whether there may be anything new."""
+    files = [path.stat().st_mtime_ns if (path := run_dir / name).exists() else 0 for name in _FILES]
+    job_id = state.job.job_id if state.job else None
+    return json.dumps([state.status, state.attempt, state.message, job_id, spool_sizes(run_dir), files])
+
+
+def update(run_dir: Path, *, state: RunState, parent_id: str, before: Mirrored) -> Update:
+    """Work out what is new since `before`. Raises OvertakenError when `before` holds what should not be there."""
+    run = _read(run_dir / "run.json")
+    result = _read(run_dir / "result.json") if state.status == "finished" else {}
+    batch = read_events(run_dir, offsets=before.offsets)
+    resumed = {**before.resumed, **resumed_steps(batch.events)}
+    new_points = points(batch.events, resumed=resumed)
+    _check_not_overtaken(batch.events, new_points=new_points, before=before)
+    new_points += _final_points(result, known={*before.last_steps, *(point.name for point in new_points)})
+    params = {key: value for key, value in _params(run, batch.events).items() if key not in before.params}
+    tags = _tags(run, state=state, parent_id=parent_id)
+    files = _files(run_dir, events=batch.events)
+    stamps = {name: _stamp(path) for name, path in files.items()}
+    status = STATUSES[state.status]
+    done = replace(
+        before,
+        dirty=False,
+        seen=fingerprint(run_dir, state=state),
+        status=status,
+        offsets=batch.offsets,
+        resumed=resumed,
+        last_steps={**before.last_steps, **_last_steps(new_points)},
+        params=[*before.params, *params],
+        tags=tags,
+        artifacts={**before.artifacts, **stamps},
+    )
+    return Update(
+        points=new_points,
+        params=params,
+        tags={name: value for name, value in tags.items() if before.tags.get(name) != value},
+        artifacts={name: path for name, path in files.items() if before.artifacts.get(name) != stamps[name]},
+        status=status if status != before.status else None,
+        ended=_ended(result, batch.events),
+        done=done,
+    )
+
+
+def started(run_dir: Path, *, state: RunState) -> float | None:
+    """Return when the run was first heard of: its first event, or else its submission."""
+    first = read_events(run_dir, offsets={}).events[:1]
+    if first:
+        return float(first[0].fields["time"])
+    return state.job.submitted if state.job else None
+
+
+def _check_not_overtaken(events: Sequence[Event], *, new_points: Sequence[Point], before: Mirrored) -> None:
+    logged = max(before.last_steps.values(), default=-1)
+    if any(at < logged for at in resumed_steps(events).values()):
+        raise OvertakenError
+    if any(point.step <= before.last_steps.get(point.name, -1) for point in new_points):
+        raise OvertakenError
+
+
+def _last_steps(new_points: Sequence[Point]) -> dict[str, int]:
+    steps: dict[str, int] = {}
+    for point in new_points:
+        steps[point.name] = max(point.step, steps.get(point.name, -1))
+    return steps
+
+
+def _final_points(result: Mapping[str, Any], *, known: set[str]) -> list[Point]:
+    """The result's scores under `<split>/<protocol>/<metric>`, where the spool has not brought them, and baselines."""
+    rows = [("", row) for row in result.get("rows", ())] + [("baseline/", row) for row in result.get("baselines", ())]
+    named = [(f"{prefix}{row['split']}/{row['protocol']}/{row['metric']}", row["value"]) for prefix, row in rows]
+    return [
+        Point(
+            name=name,
+            step=result["steps"],
+            value=float("nan") if value is None else value,
+            time=result["finished"],
+        )
+        for name, value in named
+        if name not in known
+    ]
+
+
+def _params(run: Mapping[str, Any], events: Sequence[Event]) -> dict[str, str]:
+    spooled = [event.fields["values"] for event in events if event.kind == "params"]
+    described = {name: run[name] for name in _IDENTITY} | {"inputs": "+".join(run["inputs"])}
+    described["dataset"] = run["dataset"]["name"]
+    values: dict[str, Any] = {}
+    for found in (*reversed(spooled), run["settings"], described):  # the first value of a name stands: it is immutable
+        values |= found
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
+
+
+def _tags(run: Mapping[str, Any], *, state: RunState, parent_id: str) -> dict[str, str]:
+    job_id = state.job.job_id if state.job else None
+    return {
+        "mlflow.parentRunId": parent_id,
+        "key": run["key"],
+        "task": run["task"],
+        "checkpoint": run["checkpoint"],
+        "inputs": "+".join(run["inputs"]),
+        "seed": str(run["seed"]),
+        "dataset": run["dataset"]["name"],
+        "digest": json.dumps(run["digest"], sort_keys=True),
+        "attempts": str(state.attempt),
+        "job_id": job_id or "",
+        "status": state.status,
+        "message": state.message,
+    }
+
+
+def _files(run_dir: Path, *, events: Sequence[Event]) -> dict[str, Path]:
+    announced = {event.fields["name"]: event.fields["path"] for event in events if event.kind == "artifact"}
+    paths = {name: run_dir / path for name, path in {**{name: name for name in _FILES}, **announced}.items()}
+    return {name: path for name, path in paths.items() if path.is_file()}
+
+
+def _stamp(path: Path) -> str:
+    status = path.stat()
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def _ended(result: Mapping[str, Any], events: Sequence[Event]) -> float | None:
+    if result:
+        return float(result["finished"])
+    return float(events[-1].fields["time"]) if events else None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads(path.read_text())
+    return record

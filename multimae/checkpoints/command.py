@@ -1,0 +1,150 @@
+"""`multimae weights`: list and download the published checkpoints, export any; a sub-parser with its `run` per verb."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from multimae.cache import cache_dir
+from multimae.checkpoints.catalogue import (
+    CATALOGUE,
+    PublishedCheckpoint,
+    UnknownCheckpointError,
+    address,
+    cached_path,
+    fetch,
+    published,
+)
+from multimae.checkpoints.download import DownloadError, Report
+
+INTERRUPTED = 130
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run `multimae weights VERB ...` and return its exit code: 2 for an unknown name, 3 for one that cannot be had."""
+    arguments = _parser().parse_args(argv)
+    try:
+        code: int = arguments.run(arguments)
+        return code
+    except UnknownCheckpointError as error:
+        return _failed(str(error), code=2)
+    except DownloadError as error:
+        return _failed(str(error), code=3)
+    except KeyboardInterrupt:
+        return _failed("stopped; the same command goes on from here", code=INTERRUPTED)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="multimae weights", description="The published checkpoints.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    listing = verbs.add_parser("ls", help="list what is published and what is in the cache")
+    listing.add_argument("--json", action="store_true", help="the list as JSON")
+    listing.set_defaults(run=_list)
+    getting = verbs.add_parser("get", help="download one, verify it and print its path")
+    getting.add_argument("name", metavar="NAME", help="one that `multimae weights ls` lists")
+    getting.add_argument("--to", type=Path, metavar="DIR", help="put it into this folder instead of the cache")
+    getting.set_defaults(run=_get)
+    exporting = verbs.add_parser("export", help="write a checkpoint's weights in another layout or container")
+    exporting.add_argument("source", type=Path, metavar="SOURCE", help="ours, MultiMAE's, MAE's or timm's")
+    exporting.add_argument("target", type=Path, metavar="TARGET", help="a name that ends in .pth or .safetensors")
+    exporting.add_argument("--layout", choices=("multimae", "reference", "timm"), default="multimae")
+    exporting.add_argument("--task", metavar="NAME", help="what the reference's layout calls a transfer's head")
+    exporting.set_defaults(run=_export)
+    return parser
+
+
+def _failed(words: str, *, code: int) -> int:
+    print(f"multimae weights: {words}", file=sys.stderr)
+    return code
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    cache = cache_dir()
+    if arguments.json:
+        print(json.dumps([_as_json(checkpoint, cache=cache) for checkpoint in CATALOGUE.values()], indent=1))
+    else:
+        _print_table(cache)
+    return 0
+
+
+def _as_json(checkpoint: PublishedCheckpoint, *, cache: Path) -> dict[str, Any]:
+    path = cached_path(checkpoint, cache=cache)
+    return {
+        "name": checkpoint.name,
+        "title": checkpoint.title,
+        "format": checkpoint.format,
+        "modalities": list(checkpoint.modalities),
+        "epochs": checkpoint.epochs,
+        "licence": checkpoint.licence,
+        "source": checkpoint.source,
+        "url": address(checkpoint),
+        "sha256_prefix": checkpoint.sha256_prefix,
+        "num_bytes": checkpoint.num_bytes,
+        "path": str(path),
+        "cached": path.is_file(),
+    }
+
+
+def _print_table(cache: Path) -> None:
+    from rich.console import Console
+    from rich.filesize import decimal
+    from rich.table import Table
+
+    table = Table(caption=f"cache: {cache.resolve() / 'checkpoints'}", caption_justify="left")
+    table.add_column("name", no_wrap=True)
+    table.add_column("what")
+    table.add_column("licence", no_wrap=True)
+    table.add_column("size", no_wrap=True, justify="right")
+    table.add_column("cached", no_wrap=True)
+    for checkpoint in CATALOGUE.values():
+        table.add_row(
+            checkpoint.name,
+            f"{checkpoint.title}; {'+'.join(checkpoint.modalities)}, {checkpoint.epochs} epochs",
+            checkpoint.licence,
+            decimal(checkpoint.num_bytes) if checkpoint.num_bytes else "unknown",
+            "yes" if cached_path(checkpoint, cache=cache).is_file() else "no",
+        )
+    Console().print(table)
+
+
+def _get(arguments: argparse.Namespace) -> int:
+    checkpoint = published(arguments.name)
+    with _shown(checkpoint) as report:
+        report.say(f"{checkpoint.file} is {checkpoint.licence} (non-commercial), from {checkpoint.source}")
+        path = fetch(checkpoint, cache=cache_dir(), to=arguments.to, report=report)
+    print(path)
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from multimae.checkpoints.loading import export_checkpoint
+
+    try:
+        left_out = export_checkpoint(arguments.source, arguments.target, layout=arguments.layout, task=arguments.task)
+    except ValueError as error:
+        return _failed(str(error), code=2)
+    except OSError as error:
+        return _failed(f"{error.filename or arguments.target}: {error.strerror}", code=3)
+    if left_out:
+        print(f"left out {len(left_out)} parameters that {arguments.layout} has no place for", file=sys.stderr)
+    print(arguments.target)
+    return 0
+
+
+@contextmanager
+def _shown(checkpoint: PublishedCheckpoint) -> Iterator[Report]:
+    """Tell on stderr what a download does: lines, and a bar where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+    console = Console(stderr=True)
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(checkpoint.name, *columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(checkpoint.name, total=checkpoint.num_bytes, visible=False)
+        yield Report(
+            say=lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True),
+            progress=lambda held, total: bar.update(task, completed=held, total=total, visible=True),
+        )

@@ -1,0 +1,237 @@
+"""Write a data set as shards that are read fast: the same samples, pixel for pixel where nothing is shrunk.
+
+Shards are converted like the files of a preparation (`prepare/conversion.py`): in parallel, whole or not at all, going
+on where a killed command has stopped, with every file's hash in the manifest. Labels stay in the codes of their files.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from multimae.data.arrangements import FOLDERS
+from multimae.data.decode import Array, decode, kind_of, shrink
+from multimae.data.layout import fingerprint, labels, list_samples, name_order, own_val, split_dir
+from multimae.data.manifest import Provenance
+from multimae.data.packed.codec import compress, jpeg, restore
+from multimae.data.packed.samples import MARK, SCHEMA, is_packed
+from multimae.data.packed.shards import Packed, index_path, write_shard
+from multimae.data.sample import DataError, DataNotFoundError, SampleFiles, Samples
+from multimae.data.source import check_same_size
+from multimae.data.spec import DatasetSpec, spec
+from multimae.prepare.conversion import Item, place
+from multimae.verify.inspection import modality_of
+
+SAMPLES_PER_SHARD = 250
+# A reader keeps all shards of a split open.
+MOST_SHARDS = 128
+NUM_WEIGHED = 8
+TABLE, CLASSES = "labels.csv", "manifest.json"
+JPEG_SUFFIXES = frozenset({".jpg", ".jpeg"})
+
+ANY_LABELS = DatasetSpec(
+    name="any",
+    title="any labels",
+    classes=tuple(map(str, range(1, 256))),
+    palette=((0, 0, 0),) * 255,
+    modalities=("semseg",),
+    licence="",
+    how_to_get="",
+)
+"""Decodes labels as the numbers that are stored; what they mean is asked when they are read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackSource:
+    """The plain files of a data set below `root`, to be packed.
+
+    `store_size` shrinks the shorter side, None keeps all pixels; photographs are then stored again, as JPEGs of
+    `jpeg_quality`. `splits` and `modalities` are all there are, by default.
+    """
+
+    root: Path
+    dataset: str
+    splits: tuple[str, ...] = ()
+    modalities: tuple[str, ...] = ()
+    store_size: int | None = None
+    jpeg_quality: int = 90
+    samples_per_shard: int = SAMPLES_PER_SHARD
+
+    def provenance(self) -> Provenance:
+        """Say what is packed, and how."""
+        kept = "as they are" if self.store_size is None else f"again, JPEG quality {self.jpeg_quality}, where shrunk"
+        return Provenance(
+            dataset=self.dataset,
+            source=str(self.root.absolute()),
+            settings={
+                "store_size": self.store_size,
+                "jpeg_quality": None if self.store_size is None else self.jpeg_quality,
+                "samples_per_shard": self.samples_per_shard,
+                "splits": ",".join(self._listed),
+                "modalities": ",".join(self._modalities),
+                "files": self._fingerprint,
+            },
+            decisions=(f"photographs stored {kept}", "all other maps stored without loss, in the codes of their files"),
+        )
+
+    def items(self) -> Sequence[Item]:
+        """List the shards, and what lies beside them."""
+        beside = [MARK, *(output for split in self._listed for output in self._beside(split))]
+        return [
+            *(Item(name=output, outputs=(output,), bytes_estimate=0) for output in beside),
+            *(item for split in self._listed for item in self._shards(split)),
+        ]
+
+    def convert(self, item: Item, out: Path) -> None:
+        """Write a shard or a file beside them; raise DataError naming every sample that cannot be read."""
+        target, (split, *rest) = out / item.outputs[0], item.outputs[0].split("/")
+        if item.name == MARK:
+            target.write_text(json.dumps({"schema": SCHEMA, "dataset": self.dataset}) + "\n", "utf-8")
+        elif rest == [TABLE]:
+            rows = (f"{name},{label}\n" for name, label in self._labels[split].items())
+            target.write_text("name,label\n" + "".join(rows), "utf-8")
+        elif rest[-1] == CLASSES:
+            place(self._class_files(split)[rest[0]], target)
+        else:
+            self._write_shard(target, self._listed[split][self._slice(split, int(target.stem))])
+
+    @cached_property
+    def _listed(self) -> Mapping[str, Samples]:
+        if is_packed(self.root):
+            raise DataError(f"{self.root} is packed already; name the folder of its plain files as --data-root")
+        known = ("train", "val", "test") if own_val(self.root) else ("train", "test")
+        if unknown := sorted(set(self.splits) - set(known)):
+            raise DataNotFoundError(f"{self.root} has no split {', '.join(unknown)}; it has {', '.join(known)}")
+        return {split: self._list(split) for split in self.splits or known}
+
+    @property
+    def _modalities(self) -> Iterable[str]:
+        return dict.fromkeys(name for samples in self._listed.values() for name in samples.folders)
+
+    @cached_property
+    def _spec(self) -> DatasetSpec:
+        return spec(self.dataset)
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        """Say which files these are; half the sha256 is enough to be read in a message."""
+        found = (fingerprint(self.root, [split], list(samples.folders)) for split, samples in self._listed.items())
+        return "+".join(value[:16] for value in found)
+
+    @cached_property
+    def _labels(self) -> Mapping[str, Mapping[str, str]]:
+        """Return the class of every sample, of those splits whose names do not say it."""
+        return {split: found for split in self._listed if (found := self._labels_beside(split))}
+
+    def _labels_beside(self, split: str) -> Mapping[str, str]:
+        names = self._listed[split].names
+        if not (split_dir(self.root, split) / TABLE).is_file() and not all("/" in name for name in names):
+            return {}  # samples without classes
+        found = labels(self.root, split, names)
+        return {} if all(label == name.rpartition("/")[0] for name, label in found.items()) else found
+
+    def _list(self, split: str) -> Samples:
+        there = self.modalities or tuple(name for name in FOLDERS if _is_there(self.root, split, name))
+        if not there:
+            raise DataNotFoundError(f"{split} of {self.root} holds none of {', '.join(FOLDERS)}")
+        return list_samples(self.root, split, there, missing="allow")
+
+    def _beside(self, split: str) -> Iterator[str]:
+        if split in self._labels:
+            yield f"{split}/{TABLE}"
+        yield from (f"{split}/{folder}/{CLASSES}" for folder in self._class_files(split))
+
+    def _class_files(self, split: str) -> Mapping[str, Path]:
+        """Return, by modality, the files in which labels say of which classes they are."""
+        places = {name: (home / CLASSES, home.parent / CLASSES) for name, home in self._listed[split].folders.items()}
+        found = {name: next((file for file in files if file.is_file()), None) for name, files in places.items()}
+        return {name: file for name, file in found.items() if file is not None}
+
+    def _shards(self, split: str) -> Iterator[Item]:
+        samples, size = self._listed[split], self._shard_size(split)
+        weight = self._bytes_per_sample(samples)
+        for number in range(math.ceil(len(samples) / size)):
+            tar = f"{split}/{number:06d}.tar"
+            count = len(range(len(samples))[self._slice(split, number)])
+            outputs = (tar, str(index_path(Path(tar))))
+            yield Item(name=tar, outputs=outputs, bytes_estimate=int(count * weight))
+
+    def _shard_size(self, split: str) -> int:
+        return max(self.samples_per_shard, math.ceil(len(self._listed[split]) / MOST_SHARDS))
+
+    def _slice(self, split: str, number: int) -> slice:
+        size = self._shard_size(split)
+        return slice(number * size, (number + 1) * size)
+
+    def _bytes_per_sample(self, samples: Samples) -> float:
+        """Estimate from a few samples, spread over the names; a damaged one is reported when its shard is written."""
+        weights = []
+        for files in samples.only(sorted(samples.names, key=name_order)[:NUM_WEIGHED]):
+            try:
+                weights.append(sum(len(packed.content) for packed in self._packed(files).values()))
+            except DataError:
+                continue
+        return float(np.mean(weights)) if weights else 0.0
+
+    def _write_shard(self, tar: Path, samples: Samples) -> None:
+        damaged: list[str] = []
+        write_shard(tar, samples=self._readable(samples, damaged), modalities=tuple(samples.folders))
+        if damaged:
+            raise DataError(f"{len(damaged)} of {len(samples)} samples cannot be packed: {'; '.join(damaged)}")
+
+    def _readable(
+        self, samples: Iterable[SampleFiles], damaged: list[str]
+    ) -> Iterator[tuple[str, Mapping[str, Packed]]]:
+        for files in samples:
+            try:
+                yield files.name, self._packed(files)
+            except DataError as error:
+                damaged.append(str(error))
+
+    def _packed(self, files: SampleFiles) -> Mapping[str, Packed]:
+        arrays = {name: _stored(path, folder=name, spec=self._spec) for name, path in files.paths.items()}
+        check_same_size(files, arrays)
+        return {name: self._pack(array, path=files.paths[name], folder=name) for name, array in arrays.items()}
+
+    def _pack(self, array: Array, *, path: Path, folder: str) -> Packed:
+        modality = modality_of(folder)
+        small = array if self.store_size is None else shrink(array, modality=modality, store_size=self.store_size)
+        if kind_of(modality) == "image":
+            if small is not array:
+                return Packed(content=jpeg(small, quality=self.jpeg_quality), codec="jpeg", shape=small.shape)
+            if (content := _same_jpeg(path, array)) is not None:
+                return Packed(content=content, codec="jpeg", shape=array.shape)
+        content, codec = compress(small)
+        return Packed(content=content, codec=codec, shape=small.shape)
+
+
+def _is_there(root: Path, split: str, folder: str) -> bool:
+    try:
+        list_samples(root, split, [folder], missing="allow")
+    except DataError:
+        return False
+    return True
+
+
+def _stored(path: Path, *, folder: str, spec: DatasetSpec) -> Array:
+    """Decode a file, labels as the numbers that it holds."""
+    modality = modality_of(folder)
+    if kind_of(modality) == "labels":
+        return decode(path, modality="semseg", spec=ANY_LABELS)
+    return decode(path, modality=modality, spec=spec)
+
+
+def _same_jpeg(path: Path, array: Array) -> bytes | None:
+    """Return a JPEG's bytes if the reader of shards sees the same pixels in them (of CMYK or a PNG's it does not)."""
+    if path.suffix.lower() not in JPEG_SUFFIXES:
+        return None
+    content = path.read_bytes()
+    try:
+        same = np.array_equal(restore(content, codec="jpeg", shape=array.shape), array)
+    except ValueError:
+        return None
+    return content if same else None

@@ -1,0 +1,71 @@
+"""What all `multimae data prepare NAME` have in common: options, a bar, what is told, the exit code."""
+
+import argparse
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from multimae.prepare.conversion import Report, Source, prepare
+from multimae.processes import num_cores
+
+DONE, ENVIRONMENT, INTERRUPTED = 0, 3, 130
+MOST_NAMED = 20
+
+
+def add_options(parser: argparse.ArgumentParser, *, name: str, published: str) -> None:
+    """Add `--from`, `--out` and `--workers`; `published` says what `--from` holds."""
+    parser.add_argument("--from", dest="published", type=Path, required=True, metavar="DIR", help=published)
+    parser.add_argument("--out", type=Path, default=Path(name), metavar="DIR", help="default ./%(default)s")
+    parser.add_argument("--workers", type=at_least_one, default=num_cores(), help="processes (default: all cores)")
+
+
+def at_least_one(text: str) -> int:
+    """Read a number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}, wanted a whole number from 1")
+    return int(text)
+
+
+def convert(source: Source, *, name: str, arguments: argparse.Namespace) -> int:
+    """Prepare a data set, tell what was done and return the exit code: 3 where files were damaged."""
+    out: Path = arguments.out
+    try:
+        with _bar() as progress:
+            report = prepare(source, out=out, workers=arguments.workers, progress=progress)
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted; what is converted stays in {out}, the same command goes on from there")
+        return INTERRUPTED
+    for line in told(report, name=name, out=out):
+        print(line)
+    return ENVIRONMENT if report.damaged else DONE
+
+
+def told(report: Report, *, name: str, out: Path) -> Iterator[str]:
+    """Yield the lines that say what a preparation has done."""
+    if report.converted == 0 and not report.damaged:
+        yield f"{name}: nothing to do, all {report.total} items are in {out}"
+    else:
+        yield f"{name}: {report.converted} items converted into {out}, {report.kept} were there"
+    yield from (f"{name}: left out {count}: {reason}" for reason, count in report.left_out.items())
+    if report.damaged:
+        yield f"{name}: {len(report.damaged)} of {report.total} items are damaged; restore their files and run again"
+        yield from _named(report.damaged)
+
+
+def _named(damaged: Mapping[str, str]) -> Iterator[str]:
+    for name in sorted(damaged)[:MOST_NAMED]:
+        yield f"  {name}: {damaged[name]}"
+    if len(damaged) > MOST_NAMED:
+        yield f"  ... and {len(damaged) - MOST_NAMED} more, all in the head of the manifest"
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int, int], object]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = ("converting", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        shown = bar.add_task("items", total=None)
+        yield lambda done, total: bar.update(shown, completed=done, total=total)

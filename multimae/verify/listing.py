@@ -1,0 +1,104 @@
+"""Say what is there of each split and modality, and which samples lack what. Free of torch."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from multimae.data.arrangements import FOLDERS, arrangement, is_modality
+from multimae.data.layout import list_samples, own_val, split_dir
+from multimae.data.sample import DataError, DataNotFoundError, Samples
+from multimae.data.spec import DatasetSpec
+from multimae.verify.findings import Finding
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """List the samples of a split, whatever they lack; `missing` names those without a modality, by modality."""
+
+    split: str
+    samples: Samples
+    missing: Mapping[str, tuple[str, ...]]
+
+    def num_files(self, modality: str) -> int:
+        """Count the files of a modality."""
+        return len(self.samples) - len(self.missing[modality])
+
+
+def list_splits(root: Path, *, described: DatasetSpec) -> tuple[list[Listing], list[Finding]]:
+    """List every split that is there, and say what is wrong with folders and names."""
+    listings, findings = list[Listing](), list[Finding]()
+    for split in ("train", "val", "test") if own_val(root) else ("train", "test"):
+        listing, found = _list_split(root, split)
+        findings += found
+        if listing is not None:
+            listings.append(listing)
+            findings += [*_without_files(listing, root=root), *_unpaired(listing)]
+        elif not found:
+            home = split_dir(root, split)
+            kind = "empty_split" if home.is_dir() else "missing_split"
+            findings.append(Finding(kind=kind, split=split, detail=f"looked in {home}"))
+    known = {(finding.split, finding.modality) for finding in findings}
+    absent = _absent(listings, wanted=described.modalities)
+    return listings, [*findings, *(finding for finding in absent if (finding.split, finding.modality) not in known)]
+
+
+def _list_split(root: Path, split: str) -> tuple[Listing | None, list[Finding]]:
+    there, findings = list[str](), list(_unknown_folders(root, split))
+    for folder in FOLDERS:
+        try:
+            list_samples(root, split, (folder,), missing="allow")
+        except DataNotFoundError:
+            continue
+        except DataError as error:
+            findings.append(Finding(kind="unlistable", split=split, modality=folder, detail=str(error)))
+        else:
+            there.append(folder)
+    if not there:
+        return None, findings
+    samples = list_samples(root, split, there, missing="allow")
+    missing = {folder: tuple(_without(samples, folder)) for folder in there}
+    return Listing(split=split, samples=samples, missing=missing), findings
+
+
+def _without_files(listing: Listing, *, root: Path) -> Iterator[Finding]:
+    """Yield the samples that the split's table lists and that no modality has."""
+    listed = arrangement(root).place(listing.split, next(iter(listing.missing))).names or ()
+    for name in sorted({*listed} - {*listing.samples.names}):
+        yield Finding(kind="missing_sample", split=listing.split, name=name)
+
+
+def _without(samples: Samples, modality: str) -> Iterator[str]:
+    suffixes = samples.suffixes[modality]
+    if not isinstance(suffixes, str):
+        yield from (name for name in samples.names if name not in suffixes)
+
+
+def _unpaired(listing: Listing) -> Iterator[Finding]:
+    for modality, names in listing.missing.items():
+        yield from (
+            Finding(kind="missing_partner", split=listing.split, modality=modality, name=name) for name in names
+        )
+
+
+def _absent(listings: Sequence[Listing], *, wanted: Sequence[str]) -> Iterator[Finding]:
+    """Yield the modalities of the data set that a split, or all of them, do not have."""
+    for modality in wanted:
+        without = [listing.split for listing in listings if modality not in listing.samples.folders]
+        if listings and len(without) == len(listings):
+            yield Finding(kind="missing_modality", modality=modality)
+        else:
+            yield from (Finding(kind="missing_in_split", split=split, modality=modality) for split in without)
+
+
+def _unknown_folders(root: Path, split: str) -> Iterator[Finding]:
+    """Yield what lies beside the modalities and is none, such as `mask`; where there are no modalities, nothing."""
+    home = split_dir(root, split)
+    folders = sorted(entry.name for entry in home.iterdir() if entry.is_dir()) if home.is_dir() else []
+    if not any(map(is_modality, folders)):
+        return
+    for folder in folders:
+        if not is_modality(folder):
+            nearest = get_close_matches(folder, FOLDERS, n=3, cutoff=0.4)
+            detail = f"nearest: {', '.join(nearest)}" if nearest else f"read are {', '.join(FOLDERS)}"
+            yield Finding(kind="unknown_folder", split=split, modality=folder, detail=detail)

@@ -1,0 +1,131 @@
+"""Files are found, paired by name, held out for good and fingerprinted."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from multimae.data.layout import find_root, fingerprint, list_samples, own_val, split_names, with_validity
+from multimae.data.sample import DataError, DataNotFoundError
+from multimae.data.sets.nyuv2 import SPEC
+from tests.made import tiny_dataset
+
+MODALITIES = ("rgb", "depth", "semseg")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tiny_dataset.write(tmp_path) / "nyuv2"
+
+
+def test_root_may_be_named_by_parent_or_itself(root: Path) -> None:
+    assert find_root(root.parent, SPEC) == root
+    assert find_root(root, SPEC) == root
+
+
+def test_absent_root_says_where_it_looked(tmp_path: Path) -> None:
+    with pytest.raises(DataNotFoundError, match=r"absent does not exist(.|\n)*absent/nyuv2/(.|\n)*labeled\.mat"):
+        find_root(tmp_path / "absent", SPEC)
+
+
+def test_modalities_are_paired_by_name(root: Path) -> None:
+    (root / "train" / "rgb" / "all" / "0002.png").rename(root / "train" / "rgb" / "all" / "0002.jpg")
+    (root / "train" / "rgb" / "all" / "notes.txt").touch()
+    samples = list_samples(root, "train", MODALITIES)
+    assert [sample.name for sample in samples] == [f"{index:04d}" for index in range(6)]
+    assert all({path.stem for path in sample.paths.values()} == {sample.name} for sample in samples)
+    assert samples[2].paths["rgb"].suffix == ".jpg"
+
+
+def test_missing_names_are_counted_per_modality(root: Path) -> None:
+    (root / "train" / "rgb" / "all" / "0001.png").unlink()
+    for name in ("0002", "0003"):
+        (root / "train" / "depth" / "all" / f"{name}.png").unlink()
+    with pytest.raises(DataError, match=r"rgb lacks 1 of 6 names: 0001; depth lacks 2 of 6 names: 0002, 0003"):
+        list_samples(root, "train", MODALITIES)
+
+
+def test_two_files_for_one_sample_are_an_error(root: Path) -> None:
+    (root / "train" / "rgb" / "all" / "0001.jpg").touch()
+    with pytest.raises(DataError, match="two files for one sample"):
+        list_samples(root, "train", MODALITIES)
+
+
+def test_missing_folder_lists_what_is_there(root: Path) -> None:
+    (root / "train" / "mask_valid").rename(root / "train" / "mask")
+    with pytest.raises(DataNotFoundError, match=r"no folder .*mask_valid; in .* 'mask'"):
+        list_samples(root, "train", ("rgb", "mask_valid"))
+    with pytest.raises(DataNotFoundError, match=r"no folder .*valid/rgb; in .* \[.test., .train.\]"):
+        list_samples(root, "valid", ("rgb",))
+
+
+def test_empty_folder_is_an_error(root: Path) -> None:
+    for path in (root / "test" / "rgb" / "all").iterdir():
+        path.unlink()
+    with pytest.raises(DataError, match="no images of test in"):
+        list_samples(root, "test", ("rgb",))
+
+
+def test_validity_comes_with_depth_where_there_is_one(root: Path) -> None:
+    assert with_validity(root, "train", ("rgb", "depth")) == ("rgb", "depth", "mask_valid")
+    assert with_validity(root, "train", ("rgb", "semseg")) == ("rgb", "semseg")
+    for name in ("depth_zbuffer", "reshading", "normal"):
+        assert with_validity(root, "train", ("rgb", name)) == ("rgb", name, "mask_valid")
+    (root / "train" / "mask_valid").rename(root / "train" / "elsewhere")
+    assert with_validity(root, "train", ("rgb", "depth")) == ("rgb", "depth")
+
+
+def test_val_is_a_split_of_its_own_only_beside_test(root: Path) -> None:
+    assert not own_val(root)
+    shutil.copytree(root / "test", root / "val")
+    (root / "val" / "rgb" / "all" / "0100.png").rename(root / "val" / "rgb" / "all" / "0200.png")
+    assert own_val(root)
+    assert list_samples(root, "val", ("rgb",)).names == ("0101", "0102", "0200")
+    assert list_samples(root, "test", ("rgb",)).names == ("0100", "0101", "0102")
+    shutil.rmtree(root / "test")
+    assert not own_val(root)
+    assert list_samples(root, "test", ("rgb",)).names == ("0101", "0102", "0200")
+
+
+def test_folders_of_classes_are_optional(root: Path) -> None:
+    folder = root / "train" / "rgb"
+    (folder / "all").rename(root / "flat")
+    folder.rmdir()
+    (root / "flat").rename(folder)
+    samples = list_samples(root, "train", ("rgb", "depth"))
+    assert samples.names == tuple(f"{index:04d}" for index in range(6))
+    assert samples[0].paths["rgb"] == folder / "0000.png"
+
+
+def test_fingerprint_sees_names_and_sizes_but_not_places(root: Path, tmp_path: Path) -> None:
+    before = fingerprint(root, ("train", "test"), MODALITIES)
+    assert before != fingerprint(root, ("train",), MODALITIES)
+    moved = root.rename(tmp_path / "moved")
+    assert fingerprint(moved, ("test", "train"), MODALITIES) == before
+    path = moved / "train" / "mask_valid" / "all" / "0001.png"
+    content = path.read_bytes()
+    path.write_bytes(content + b"\0")
+    assert fingerprint(moved, ("train", "test"), MODALITIES) != before
+    path.write_bytes(content)
+    assert fingerprint(moved, ("train", "test"), MODALITIES) == before
+    path.unlink()
+    assert fingerprint(moved, ("train", "test"), MODALITIES) != before
+
+
+@given(names=st.sets(st.text(min_size=1), max_size=30), more=st.sets(st.text(min_size=1), max_size=30))
+def test_new_names_move_no_other(names: set[str], more: set[str]) -> None:
+    val = set(split_names(names, val_ratio=0.3, part="val"))
+    train = set(split_names(names, val_ratio=0.3, part="train"))
+    assert val | train == names
+    assert not val & train
+    assert set(split_names(names | more, val_ratio=0.3, part="val")) & names == val
+
+
+def test_held_out_share_is_about_the_ratio() -> None:
+    names = [f"{index:04d}" for index in range(2000)]
+    assert len(split_names(names, val_ratio=0.1, part="val")) == pytest.approx(200, abs=50)
+    assert split_names(names, val_ratio=0.0, part="train") == tuple(names)
+    with pytest.raises(ValueError, match=r"val_ratio is 1.5, wanted a share in \[0, 1\)"):
+        split_names(names, val_ratio=1.5, part="val")

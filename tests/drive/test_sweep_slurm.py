@@ -1,0 +1,43 @@
+"""The main job on a real Slurm cluster: submit, log out, come back."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.drive.test_sweep import command, run_dirs, wait_for
+from tests.made.real_slurm import NEEDED, real_cluster
+from tests.made.tinydata import write_frames
+
+pytestmark = NEEDED
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> Iterator[None]:
+    with real_cluster(port=17600):
+        yield
+
+
+def test_a_sweep_submitted_and_left_is_collected_later(tmp_path: Path) -> None:
+    data, runs = write_frames(tmp_path / "data"), tmp_path / "runs"
+    # "auto" finds the cluster by itself; the driver ends at once, all jobs are in Slurm's hands.
+    left = subprocess.run(command(runs, data, "--detach"), capture_output=True, text=True, timeout=60)
+    assert left.returncode == 0, left.stdout + left.stderr
+    folders = run_dirs(runs)
+    jobs = {task: json.loads((folder / "attempts" / "1" / "job.json").read_text()) for task, folder in folders.items()}
+    assert {job["executor"] for job in jobs.values()} == {"slurm"}
+    queue = subprocess.run(
+        ["squeue", "--noheader", "--format=%i %E"], capture_output=True, text=True, check=True
+    ).stdout
+    pretraining = jobs["nyuv2-pretrain"]["job_id"]
+    for task in ("nyuv2-semseg", "nyuv2-depth"):
+        assert f"{jobs[task]['job_id']} afterok:{pretraining}" in queue
+    wait_for(lambda: all((folder / "result.json").exists() for folder in folders.values()), seconds=240)
+    assert not (runs / "brief" / "report").exists()
+    back = subprocess.run(command(runs, data), capture_output=True, text=True, timeout=120)
+    assert back.returncode == 0, back.stdout + back.stderr
+    assert "nothing to start: 3 finished" in back.stdout
+    assert (runs / "brief" / "report" / "index.html").exists()
+    assert (runs / "mlflow.db").exists()

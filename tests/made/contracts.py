@@ -1,0 +1,182 @@
+"""What every implementation of a kind must do; its test subclasses the contract and says how to get one."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+import multimae.data.regression  # noqa: F401  # registers its pipelines
+from multimae.data.folder import MultiModalFolder
+from multimae.data.layout import find_root, list_samples, own_val, with_validity
+from multimae.data.sample import DataNotFoundError
+from multimae.data.spec import spec
+from multimae.tables.modalities import MODALITIES
+
+SIZE = 32
+PIPELINES: tuple[dict[str, Any], ...] = (
+    {"type": "multimae.PretrainingAugmentation"},
+    {"type": "multimae.PretrainingEvaluation"},
+    {"type": "multimae.SemsegAugmentation"},
+    {"type": "multimae.SemsegEvaluation", "protocol": "paper"},
+    {"type": "multimae.SemsegEvaluation", "protocol": "standard"},
+    {"type": "multimae.DepthAugmentation"},
+    {"type": "multimae.DepthEvaluation", "protocol": "paper"},
+    {"type": "multimae.DepthEvaluation", "protocol": "standard"},
+    {"type": "multimae.RegressionAugmentation", "target": "normal"},
+    {"type": "multimae.RegressionAugmentation", "target": "principal_curvature"},
+    {"type": "multimae.RegressionEvaluation", "target": "depth_zbuffer", "protocol": "paper"},
+    {"type": "multimae.RegressionEvaluation", "target": "edge_occlusion", "protocol": "standard"},
+)
+TARGETS = {"Semseg": "semseg", "Depth": "depth"}
+"""What pipelines that do not name their target predict, by the beginning of their name."""
+
+
+class DatasetContract:
+    """Check a data set on disk against its SPEC. A subclass sets `name` and a fixture `data_root`."""
+
+    name: str
+
+    @pytest.fixture
+    def data_root(self) -> Path:
+        raise NotImplementedError("give the folder that --data-root would name")
+
+    def folder(self, data_root: Path, **changes: Any) -> MultiModalFolder:
+        settings = {
+            "root": data_root,
+            "dataset": self.name,
+            "split": "train",
+            "modalities": spec(self.name).modalities,
+            "pipeline": lambda sample: sample,
+        }
+        return MultiModalFolder(**{**settings, **changes})
+
+    def test_spec_describes_itself(self) -> None:
+        described = spec(self.name)
+        assert described.name == self.name
+        assert len(set(described.classes)) == described.num_classes != 1
+        assert ("semseg" in described.modalities) == (described.num_classes > 0)
+        assert len(set(described.palette)) == described.num_classes
+        assert described.depth_std_mm > 0
+        assert described.depth_mean_mm < 1000 * described.max_depth_m
+        assert described.licence
+        assert described.how_to_get
+
+    def test_absent_data_says_how_to_get_it(self, tmp_path: Path) -> None:
+        with pytest.raises(DataNotFoundError) as raised:
+            find_root(tmp_path / "nowhere", spec(self.name))
+        assert str(tmp_path / "nowhere" / spec(self.name).folder_names[0]) in str(raised.value)
+        assert spec(self.name).how_to_get in str(raised.value)
+
+    def test_train_val_and_test_share_no_sample(self, data_root: Path) -> None:
+        whole = self.folder(data_root)
+        names = {
+            split: _names(self.folder(data_root, split=split, val_ratio=0.3)) for split in ("train", "val", "test")
+        }
+        if not own_val(find_root(data_root, spec(self.name))):
+            assert names["train"] | names["val"] == _names(whole)
+        assert not names["train"] & names["val"]
+        assert not names["val"] & names["test"]
+        assert not names["test"] & _names(whole)
+        assert all(names.values())
+
+    def test_samples_hold_what_the_spec_says(self, data_root: Path) -> None:
+        described = spec(self.name)
+        folder = self.folder(data_root, limit=4)
+        for index in range(len(folder)):
+            maps = folder.read(index).maps
+            assert set(maps) >= set(described.modalities)
+            assert {map_.shape[-2:] for map_ in maps.values()} == {torch.Size(folder.read(index).height_width)}
+            if "semseg" in maps:
+                assert int(maps["semseg"].max()) <= described.num_classes
+            if "depth" in maps:
+                assert 0 < float(maps["depth"].float().max()) <= 1000 * described.max_depth_m
+
+    def test_depth_constants_fit(self, data_root: Path) -> None:
+        described = spec(self.name)
+        if described.depth_mean_mm == 0:
+            pytest.skip("the data set has no depth in metres, or its constants are not known")
+        folder = self.folder(data_root, modalities=["depth"], limit=24)
+        depth = torch.cat([folder.read(index).maps["depth"].float().flatten() for index in range(len(folder))])
+        depth = depth[depth > 0]
+        assert abs(float(depth.mean()) - described.depth_mean_mm) < 0.5 * described.depth_std_mm
+        assert 0.5 < float(depth.std()) / described.depth_std_mm < 2
+
+    def test_eval_crop_lies_in_every_test_image(self, data_root: Path) -> None:
+        crop = spec(self.name).eval_crop
+        if crop is None:
+            pytest.skip("the data set has no crop of its own")
+        height, width = self.folder(data_root, split="test", limit=1).read(0).height_width
+        assert 0 <= crop[0] < crop[1] <= height
+        assert 0 <= crop[2] < crop[3] <= width
+
+    @pytest.mark.parametrize("pipeline", PIPELINES, ids=lambda p: "-".join([p["type"][9:], *list(p.values())[1:]]))
+    def test_batches_fit_the_model(self, data_root: Path, pipeline: dict[str, Any]) -> None:
+        described = spec(self.name)
+        inputs = tuple(name for name in described.modalities if MODALITIES[name].kind != "domain")
+        target = pipeline.get("target", next((TARGETS[kind] for kind in TARGETS if kind in pipeline["type"]), "rgb"))
+        if target not in described.modalities:
+            pytest.skip(f"the data set has no {target}")
+        modalities = tuple(dict.fromkeys((*inputs, target)))
+        pipeline = {**pipeline, "inputs": inputs, "size": SIZE}
+        folder = self.folder(data_root, limit=2, modalities=modalities, pipeline=pipeline)
+        batch = next(iter(DataLoader(folder, batch_size=2)))
+        check_batch(batch, num_classes=described.num_classes, inputs=inputs)
+
+    def test_every_sample_has_every_modality(self, data_root: Path) -> None:
+        described = spec(self.name)
+        root = find_root(data_root, described)
+        for split in ("train", "test"):
+            samples = list_samples(root, split, with_validity(root, split, described.modalities))
+            assert [sample.name for sample in samples] == sorted({sample.name for sample in samples})
+
+
+def check_batch(batch: dict[str, dict[str, Any]], *, num_classes: int, inputs: tuple[str, ...]) -> None:
+    """Check types, shapes and ranges of what a model is handed."""
+    assert set(batch) == {"inputs", "targets", "meta"}
+    assert tuple(batch["inputs"]) == inputs
+    size = {name: map_.shape[-2] * (4 if name == "semseg" else 1) for name, map_ in batch["inputs"].items()}
+    assert len(set(size.values())) == 1
+    check_inputs(batch["inputs"], num_classes=num_classes)
+    check_targets(batch["targets"], num_classes=num_classes)
+    assert len(batch["meta"]["name"]) == 2
+    assert batch["meta"]["original_hw"].shape == batch["meta"]["content_hw"].shape == (2, 2)
+
+
+def check_inputs(inputs: dict[str, torch.Tensor], *, num_classes: int) -> None:
+    """Check each modality that is there."""
+    for name, map_ in inputs.items():
+        assert type(map_) is torch.Tensor
+        if name == "semseg":
+            assert map_.dtype == torch.int64
+            assert 0 <= int(map_.min()) <= int(map_.max()) <= num_classes
+        else:
+            assert map_.dtype == torch.float32
+            assert map_.shape[1] == {"rgb": 3, "depth": 1, "normal": 3}[name]
+            assert np.isfinite(map_.numpy()).all()
+    if "normal" in inputs:
+        assert float(inputs["normal"].abs().max()) <= 1
+
+
+def check_targets(targets: dict[str, torch.Tensor], *, num_classes: int) -> None:
+    """Check the labels or the depth, whichever is asked for."""
+    if "semseg" in targets:
+        assert targets["semseg"].dtype == torch.int64
+        labelled = targets["semseg"][targets["semseg"] != 255]
+        assert 0 <= int(labelled.min()) <= int(labelled.max()) < num_classes
+    if "depth" in targets:
+        assert targets["depth"].dtype == torch.float32
+        assert targets["mask_valid"].dtype == torch.bool
+        assert targets["depth"].shape == targets["mask_valid"].shape
+        assert (targets["depth"][~targets["mask_valid"]] == 0).all()
+    if "target" in targets:
+        assert targets["target"].dtype == torch.float32
+        assert targets["mask_valid"].dtype == torch.bool
+        assert 0 <= float(targets["target"].min()) <= float(targets["target"].max()) <= 1
+        assert targets["target"].shape[2:] == targets["mask_valid"].shape[2:]
+
+
+def _names(folder: MultiModalFolder) -> set[str]:
+    return {files.name for files in folder.files}
