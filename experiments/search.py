@@ -97,11 +97,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             with explain_lost_database():
                 return show(argv)
         arguments = parser().parse_args(argv)
-        from experiments.searches.driver import drive
+        from experiments.searches.driving import search
         from experiments.searches.storage import explain_lost_database
 
         with explain_lost_database():
-            return drive(arguments, argv=argv)
+            return search(arguments, argv=argv)
     except (UsageError, PreconditionError) as error:
         print(f"search: {error}", file=sys.stderr)
         return error.exit_code

@@ -119,16 +119,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.dry_run:
             return _show(plan, arguments=arguments)
         fetch_published(starts[1])
-        from experiments.drive.follow import follow
+        from experiments.drive.sweeping import sweep
 
-        return follow(plan, suite=suite, arguments=arguments, argv=argv)
+        return sweep(plan, suite=suite, arguments=arguments, argv=argv)
     except (UsageError, PreconditionError) as error:
         print(f"sweep: {error}", file=sys.stderr)
         return error.exit_code
 
 
 def _show(plan: Sequence[PlannedRun], *, arguments: argparse.Namespace) -> int:
-    from experiments.drive.live import plan_as_json, print_plan
+    from experiments.plan.show import plan_as_json, print_plan
 
     suite_dir = arguments.runs_dir / plan[0].run.suite
     reasons = {planned.key: why_new(planned, suite_dir=suite_dir) for planned in plan} if arguments.why else {}

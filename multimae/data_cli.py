@@ -15,7 +15,7 @@ VERBS = MappingProxyType(
     {
         "verify": "multimae.verify.command",
         "pack": "multimae.packing.command",
-        "pseudo-label": "multimae.pseudo_labels.command",
+        "pseudo-label": "experiments.label",
     }
 )
 

@@ -6,17 +6,17 @@ attempt's exit.json says so (only a SIGKILL leaves none), and the exit code foll
 """
 
 import argparse
-import json
 import os
 import sys
 import traceback
 from importlib import import_module
 from pathlib import Path
 
+from multimae.engine.failures import SettingsError, kind_of
 from multimae.engine.ranks import Ranks, is_parent, is_rank, leave, rank_of_this_process
 from multimae.engine.signals import StopRequest
 from multimae.record.attempt import Attempt, current_attempt
-from multimae.record.failures import kind_of
+from multimae.record.run import Run
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -55,8 +55,10 @@ def _run_ranks(attempt: Attempt, *, num_devices: int) -> int:
     """Run all ranks; where rank 0 was ended because another had failed, that one's failure is the attempt's."""
     command = ("-P", "-m", "multimae.train", str(attempt.run_dir), "--attempt", str(attempt.number))
     code = Ranks(command, num_devices=num_devices).wait()
-    said = attempt.exit_code()
-    return attempt.end_as_rank_did(otherwise=f"a rank ended with exit code {code}") if said is None else said
+    said = attempt.ending
+    if said is not None:
+        return said.exit_code
+    return attempt.end_as_rank_did(otherwise=f"a rank ended with exit code {code}")
 
 
 def _execute(attempt: Attempt, *, stop: StopRequest) -> None:
@@ -65,13 +67,15 @@ def _execute(attempt: Attempt, *, stop: StopRequest) -> None:
     What does the work is imported here, so that a job stopped while torch loads still leaves its exit.json; other jobs
     than training by name, so that their code is no part of a training's digest.
     """
-    run = json.loads((attempt.run_dir / "run.json").read_text())
-    if "job" in run:
-        import_module(run["job"]).execute(attempt, stop=stop)
+    run = Run.read(attempt.run_dir)
+    if run is None:
+        raise SettingsError(f"{attempt.run_dir} is no run directory: it has no run.json")
+    if run.job:
+        import_module(run.job).execute(attempt, run=run, stop=stop)
         return
     from multimae.engine.job import execute
 
-    execute(attempt, stop=stop)
+    execute(attempt, run=run, stop=stop)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multimae.record.files import write_atomically, write_text
+from multimae.record.paths import SuiteDir
+from multimae.record.state import SILENT_AFTER_S
 from reports.read.freshness import is_fresh, look, remember
-from reports.read.results import SuiteResults, is_pretraining, read_suite, to_frame
-from reports.read.status import SECONDS_UNTIL_SILENT
+from reports.read.results import SuiteResults, read_suite, to_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,18 +50,20 @@ def make_report(runs_dir: Path, suite: str) -> Report:
     results = read_suite(runs_dir, suite=suite, now=now)
     frame = to_frame(results)
     primaries = _primaries(results)
-    sections = [_section(frame, primary=primary) for primary in primaries]
+    pretrainings = results.pretraining_tasks
+    sections = [_section(frame, primary=primary, pretraining=primary.task in pretrainings) for primary in primaries]
     tables = [table for section in sections for table in (section.main, section.details) if table]
-    overview = build_overview(frame, primaries=[one for one in primaries if not is_pretraining(one.task)])
+    transfers = [one for one in primaries if one.task not in pretrainings]
+    overview = build_overview(frame, primaries=transfers)
     comparisons = compare(results, frame)
     title = f"{suite} on {words.datasets_label(results.datasets)}"
 
-    report = _report_in(runs_dir / suite / "report")
+    report = _report_in(SuiteDir(runs_dir / suite).report)
     report.html.parent.mkdir(exist_ok=True)
     reconstructions = write_pages(results, report_dir=report.html.parent)
     page = render_page(
         results,
-        answers=_answers(frame, primaries=primaries),
+        answers=_answers(frame, primaries=transfers),
         overview=overview,
         sections=sections,
         comparisons=comparisons,
@@ -108,21 +111,21 @@ def _primaries(results: SuiteResults) -> "list[Primary]":
     from reports.say.answers import Primary
 
     found = {
-        run.task: Primary(task=run.task, metric=run.primary_metric, protocol=run.primary_protocol)
+        run.task: Primary(task=run.task, metric=run.described.primary.metric, protocol=run.described.primary.protocol)
         for run in results.runs
-        if run.primary_metric
+        if run.described.primary.metric
     }
-    return sorted(found.values(), key=lambda primary: is_pretraining(primary.task))
+    return sorted(found.values(), key=lambda primary: primary.task in results.pretraining_tasks)
 
 
-def _section(frame: "pd.DataFrame", *, primary: "Primary") -> "TaskSection":
+def _section(frame: "pd.DataFrame", *, primary: "Primary", pretraining: bool) -> "TaskSection":
     from reports.pages.page import TaskSection
     from reports.say.tables import build_table, metrics_of, protocols_of
 
     protocols = protocols_of(frame, task=primary.task, otherwise=primary.protocol)
     table = partial(build_table, frame, task=primary.task, protocols=protocols)
     others = [name for name in metrics_of(frame, task=primary.task) if name != primary.metric]
-    if is_pretraining(primary.task):
+    if pretraining:
         # One run with one loss per modality: none of them is worth hiding.
         return TaskSection(task=primary.task, main=table(metrics=[primary.metric, *others]), details=None)
     return TaskSection(
@@ -136,7 +139,7 @@ def _answers(frame: "pd.DataFrame", *, primaries: "Sequence[Primary]") -> "list[
     """Answer every question for every task, corrected within each question."""
     from reports.say.answers import answer, corrected
 
-    found = [one for primary in primaries if not is_pretraining(primary.task) for one in answer(frame, primary=primary)]
+    found = [one for primary in primaries for one in answer(frame, primary=primary)]
     questions = dict.fromkeys(one.question for one in found)
     return [one for question in questions for one in corrected([one for one in found if one.question == question])]
 
@@ -149,8 +152,8 @@ def _parquet(frame: "pd.DataFrame") -> bytes:
 
 def _expiry(results: SuiteResults, *, now: float) -> float | None:
     """Say when the first running job would count as silent, were nothing more heard of it."""
-    running = [run.record.last_time or now for run in results.runs if run.status.state == "running"]
-    return min(running) + SECONDS_UNTIL_SILENT if running else None
+    running = [run.history.last_time or now for run in results.runs if run.state.status == "running"]
+    return min(running) + SILENT_AFTER_S if running else None
 
 
 if __name__ == "__main__":

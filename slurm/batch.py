@@ -14,10 +14,10 @@ from typing import Any
 import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
+from multimae.record.job import JobState
 from slurm.cluster import Cluster, Resources
 from slurm.launcher import SubmissionError
 from slurm.squeue import ask, job_states, queued_jobs
-from slurm.states import JobState
 
 SIGNAL_BEFORE_END_S = 90
 SBATCH_WITHIN_S = 60

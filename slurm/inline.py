@@ -5,8 +5,8 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from multimae.record.job import JobState
 from slurm.cluster import Resources
-from slurm.states import JobState
 
 
 class InlineLauncher:

@@ -9,9 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from slurm.attempts import Job
+from multimae.record.job import Job, JobState
 from slurm.cluster import Cluster, Resources
-from slurm.states import JobState
 
 LAUNCHERS = ("auto", "slurm", "local", "inline")
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import submitit
 
+from multimae.record.job import JobState
 from slurm.cluster import Resources
 from slurm.launcher import SubmissionError
 from slurm.processes import ProcessId
-from slurm.states import JobState
 
 # There is no queue to be fair to: a slow laptop is no reason to stop a job. submitit wants a number.
 _NO_TIME_LIMIT_S = 10 * 365 * 24 * 3600

@@ -5,7 +5,8 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from slurm.states import JobState, slurm_state
+from multimae.record.job import JobState
+from slurm.states import slurm_state
 
 ANSWER_WITHIN_S = 20
 _ACCOUNTING_DAYS = 90

@@ -1,19 +1,9 @@
-"""The states a job can be in: four of ours, and where each of Slurm's belongs."""
+"""Where each state of Slurm's belongs among the four of ours."""
 
 from collections.abc import Mapping
-from enum import Enum
 from types import MappingProxyType
 
-
-class JobState(Enum):
-    """What a scheduler says about a job; what became of the run is in its own files."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    ENDED = "ended"
-    UNKNOWN = "unknown"
-    """Nobody can say now: not a reason to think that the job has ended."""
-
+from multimae.record.job import JobState
 
 # Every state of Slurm's sacct and squeue manuals (up to 24.11). COMPLETING jobs still hold their node and may still
 # write, so they run; the requeued ones wait. PREEMPTED and NODE_FAIL end a job only if Slurm does not start it again,

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from slurm.attempts import Job, attempt_dir, new_attempt, read_job, write_job
+from multimae.record.attempt import Attempt, new_attempt, newest_job
+from multimae.record.job import Job
 from slurm.cluster import Resources
 from slurm.launcher import Launcher, SubmissionError
 
@@ -24,28 +25,29 @@ def submit_attempt(
 
     `after` are ids of jobs that have to end well first: only those that still wait or run, Slurm forgets the others.
     """
-    number = new_attempt(run_dir)
-    intent = Job(
-        attempt=number, job_id=None, executor=launcher.name, submitted=time.time(), name=run_dir.absolute().name
-    )
-    write_job(run_dir, job=intent)
-    folder = attempt_dir(run_dir, attempt=number)
+    attempt = new_attempt(run_dir)
+    name, number = run_dir.absolute().name, attempt.number
+    intent = Job(attempt=number, job_id=None, executor=launcher.name, submitted=time.time(), name=name)
+    intent.write(attempt.files.job)
     try:
         job_id = launcher.submit(
-            command(number), attempt_dir=folder, name=intent.name, resources=resources, after=after, env=env
+            command(number), attempt_dir=attempt.folder, name=name, resources=resources, after=after, env=env
         )
     except SubmissionError:
-        shutil.rmtree(folder)
+        shutil.rmtree(attempt.folder)
         raise
     job = dataclasses.replace(intent, job_id=job_id)
-    write_job(run_dir, job=job)
+    job.write(attempt.files.job)
     return job
 
 
 def recover(run_dirs: Iterable[Path], *, launcher: Launcher) -> None:
     """Complete the job.json of submissions whose driver was killed before the scheduler's answer was written."""
-    open_jobs = {run_dir: job for run_dir in run_dirs if (job := read_job(run_dir)) is not None and job.job_id is None}
+    open_jobs = {
+        run_dir: job for run_dir in run_dirs if (job := newest_job(run_dir)) is not None and job.job_id is None
+    }
     if not open_jobs:
         return
     for run_dir, job_id in launcher.find(open_jobs).items():
-        write_job(run_dir, job=dataclasses.replace(open_jobs[run_dir], job_id=job_id))
+        job = dataclasses.replace(open_jobs[run_dir], job_id=job_id)
+        job.write(Attempt(run_dir=run_dir, number=job.attempt).files.job)

@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[0] = str(ROOT)
 
-from experiments.drive.driver import ALLOCATOR  # noqa: E402  # found once the path is set
+from experiments.drive.work import ALLOCATOR  # noqa: E402  # found once the path is set
 
 ROUNDS = 5
 STEPS = """

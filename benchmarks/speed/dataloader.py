@@ -29,7 +29,7 @@ from torch import Tensor
 from torchvision.transforms import RandomResizedCrop
 from torchvision.transforms import functional as pillow
 
-from experiments.drive.driver import ALLOCATOR
+from experiments.drive.work import ALLOCATOR
 from multimae.cache import cache_dir
 from multimae.data.folder import MultiModalFolder
 from multimae.data.layout import list_samples

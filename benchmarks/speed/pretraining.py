@@ -24,7 +24,7 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor
 
 from benchmarks.speed import straightforward
-from experiments.drive.driver import ALLOCATOR
+from experiments.drive.work import ALLOCATOR
 from multimae.engine.optim import Bf16OptimWrapper
 from multimae.pretraining import MultiMAEPretraining
 from multimae.tables.sizes import SIZES

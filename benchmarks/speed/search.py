@@ -31,7 +31,7 @@ from optuna.trial import TrialState, create_trial
 
 from benchmarks.nyuv2 import SEMSEG
 from benchmarks.speed.simulated import SimulatedTrainings, height
-from experiments.searches.loop import Limits, Search
+from experiments.searches.loop import Budget, Search
 from experiments.searches.rungs import Pruner, make_brackets
 from experiments.searches.space import Space, load_space
 from experiments.searches.study import Asked, Objective, StudyRecord, open_study
@@ -186,8 +186,8 @@ def main() -> int:
 
 def _search(record: StudyRecord, trainings: SimulatedTrainings, *, pruner: Pruner, size: Size) -> Search:
     brackets = make_brackets(pruner, max_steps=MAX_STEPS)
-    limits = Limits(trials=size.trials, parallel=size.slots)
-    return Search(record, trainings=trainings, pruner=pruner, brackets=brackets, limits=limits)
+    budget = Budget(trials=size.trials, parallel=size.slots)
+    return Search(record, trainings=trainings, pruner=pruner, brackets=brackets, budget=budget)
 
 
 def _trainings(pruner: Pruner, *, seed: int) -> SimulatedTrainings:

@@ -4,15 +4,14 @@ import ast
 import hashlib
 import importlib.util
 import json
-import platform
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from multimae.record.versions import python_version, versions
+
 PACKAGE = "multimae"
-PACKAGES = ("torch", "torchvision", "timm", "onedl-mmengine", "numpy", "pillow")
 
 
 def digest(value: Any) -> str:
@@ -82,11 +81,4 @@ def _executed(tree: ast.AST) -> Iterator[ast.AST]:
 @cache
 def environment() -> Mapping[str, str]:
     """Return the versions of Python and of the packages that act inside a job."""
-    major, minor, _ = platform.python_version_tuple()
-    versions = {"python": f"{major}.{minor}"}
-    for package in PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            versions[package] = "missing"
-    return versions
+    return {"python": python_version(), **versions()}

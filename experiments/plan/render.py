@@ -4,6 +4,7 @@ import math
 import pprint
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -12,6 +13,7 @@ from experiments.plan.planning import Data, PlannedRun, head_of, modules_of, pre
 from experiments.plan.render_data import Config, evaluations, micro_batch_size, train_dataloader, tuning, validation
 from experiments.plan.suite import Run
 from multimae.data.spec import DatasetSpec
+from multimae.record.paths import CheckpointDir, RunDir
 from multimae.tables.modalities import modality
 from multimae.tables.sizes import SIZES, Size
 
@@ -88,7 +90,7 @@ def _init_from(planned: PlannedRun) -> str | None:
     if planned.start:
         return planned.start
     if planned.depends_on:
-        return f"../{planned.depends_on[0]}/checkpoints/last.pth"
+        return str(CheckpointDir(RunDir(Path("..") / planned.depends_on[0]).checkpoints).last)
     return str(planned.run.weights.path) if planned.run.weights else None
 
 

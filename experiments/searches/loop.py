@@ -43,7 +43,7 @@ class Trainings(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class Budget:
     """How many trials there are to be, how many train at a time, how often a lost one is tried again."""
 
     trials: int
@@ -55,13 +55,13 @@ class Search:
     """Drive a study; all state is in the study and the trainings, so a new process goes on where an old one ended."""
 
     def __init__(
-        self, record: StudyRecord, *, trainings: Trainings, pruner: Pruner, brackets: Sequence[Bracket], limits: Limits
+        self, record: StudyRecord, *, trainings: Trainings, pruner: Pruner, brackets: Sequence[Bracket], budget: Budget
     ) -> None:
         self.record = record
         self.trainings = trainings
         self.pruner = pruner
         self.brackets = tuple(brackets)
-        self.limits = limits
+        self.budget = budget
         self._turns = bracket_turns(self.brackets)
         self._bracket_of: list[int] = []
 
@@ -74,10 +74,10 @@ class Search:
         waiting = {number for number in running - active if looks[number].standing == "waiting"}
         if self.pruner == "median":
             waiting -= self._prune_beaten(waiting)
-        free = self.limits.parallel - len(active)
+        free = self.budget.parallel - len(active)
         while free > 0 and self._fill_slot(waiting):
             free -= 1
-        if active or free < self.limits.parallel:
+        if active or free < self.budget.parallel:
             return True
         if self._train_best_to_end(waiting):
             return True
@@ -117,7 +117,7 @@ class Search:
     def _lose(self, number: int, *, why: str) -> None:
         trial = self.record.trial(number)
         tries = int(trial.user_attrs.get("tries", 1))
-        if tries <= self.limits.retries:
+        if tries <= self.budget.retries:
             self.record.enqueue(self.record.values_of(number), tries=tries + 1, retry_of=number)
         self.record.fail(number, why=why)
 
@@ -136,7 +136,7 @@ class Search:
             waiting.remove(next_up)
             self._go_on(next_up, until=self.bracket(next_up).after(max(self.record.scores()[next_up])))
             return True
-        if self._spent() >= self.limits.trials:
+        if self._spent() >= self.budget.trials:
             return False
         asked = self.record.ask()
         self._start(asked, until=self._first(asked.number))

@@ -17,6 +17,7 @@ from experiments.plan.suite import Run, Suite, Transfer, Weights, expand, load_s
 from experiments.searches.rungs import Bracket, make_brackets
 from experiments.searches.space import Space, load_space
 from experiments.searches.study import Direction, Objective
+from multimae.record.paths import CheckpointDir, RunDir
 from multimae.tables.metrics import METRICS
 from multimae.tables.sizes import SIZES
 
@@ -45,8 +46,8 @@ class SearchPlan:
         planned = make_plan(runs, data=dict.fromkeys({one.dataset_name for one in runs}, self.data))[-1]
         if not planned.depends_on:
             return planned
-        start = f"../../{self.suite.name}/{planned.depends_on[0]}/checkpoints/last.pth"
-        return replace(planned, depends_on=(), start=start)
+        start = CheckpointDir(RunDir(Path("../..") / self.suite.name / planned.depends_on[0]).checkpoints).last
+        return replace(planned, depends_on=(), start=str(start))
 
     def trial(self, values: Mapping[str, Any]) -> PlannedRun:
         """Return the run of a trial that chose these values."""

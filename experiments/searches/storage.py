@@ -11,6 +11,7 @@ from optuna.storages import BaseStorage, JournalStorage, get_storage
 from optuna.storages.journal import JournalFileBackend
 
 from experiments.plan.errors import PreconditionError, UsageError
+from multimae.record.paths import SuiteDir
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
@@ -26,7 +27,7 @@ def open_storage(folder: Path, *, url: str | None) -> BaseStorage:
     """Return the journal in `folder`, or the database at `url`, created if need be."""
     if url is None:
         folder.mkdir(parents=True, exist_ok=True)
-        return JournalStorage(JournalFileBackend(str(folder / "study.journal")))
+        return JournalStorage(JournalFileBackend(str(SuiteDir(folder).journal)))
     address = _address(url)
     try:
         address.get_dialect().import_dbapi()

@@ -1,20 +1,21 @@
 """The trainings of a search: every trial owns a run, with a directory, a digest and jobs like any other."""
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from experiments.drive.driver import Driver
-from experiments.plan.rundirs import prepare, read_json
+from experiments.drive.trainings import work_of
+from experiments.plan.planning import PlannedRun
+from experiments.plan.rundirs import prepare
 from experiments.searches.loop import Look
 from experiments.searches.planning import SearchPlan
-from multimae.record.files import write_json
-from multimae.record.spools import read_events, spool_sizes
-from slurm.jobs import RunState
+from multimae.record.events import read_events, spool_sizes
+from multimae.record.result import Result
+from multimae.record.rungs import raise_until, read_until
+from multimae.record.state import RunState
 
-UNTIL = "until.json"
 HOURS = "gpu_hours"
 PARAMS = "num_params"
 
@@ -25,6 +26,7 @@ class RunTrainings:
     def __init__(self, plan: SearchPlan, *, driver: Driver) -> None:
         self.plan = plan
         self.driver = driver
+        self.planned: dict[str, PlannedRun] = {}
         self.states: Mapping[str, RunState] = {}
         self._read: dict[str, tuple[Mapping[int, int], dict[int, float]]] = {}
 
@@ -35,15 +37,19 @@ class RunTrainings:
         """
         planned = self.plan.trial(values)
         folder = prepare(planned, suite_dir=self.driver.suite_dir)
-        allowed = max(until, read_json(folder / UNTIL).get("step", 0))
-        write_json(folder / UNTIL, {"step": allowed})
-        self.driver.add(planned)
+        raise_until(folder, step=until)
+        self.add(planned)
         self.driver.submissions.pop(planned.key, None)
         return planned.key
 
+    def add(self, planned: PlannedRun) -> None:
+        """Let the driver train a run."""
+        self.planned[planned.key] = planned
+        self.driver.add(work_of(planned, suite_dir=self.driver.suite_dir, machine=self.driver.machine))
+
     def take_up(self, values: Mapping[str, Any]) -> None:
         """Know a trial's run again that an earlier driver started."""
-        self.driver.add(self.plan.trial(values))
+        self.add(self.plan.trial(values))
 
     def look(self, names: Mapping[int, str]) -> Mapping[int, Look]:
         self.states = self.driver.look()
@@ -54,12 +60,12 @@ class RunTrainings:
         return self.driver.submit_ready(self.driver.look())
 
     def _look(self, key: str) -> Look:
-        state, folder = self.states[key], self.driver.folders[key]
+        state, folder = self.states[key], self.driver.works[key].folder
         scores = self._scores(folder)
         if state.status == "finished":
             return Look(standing="finished", scores=scores, values=self._values(folder))
         if state.status == "paused":
-            allowed = int(read_json(folder / UNTIL)["step"])
+            allowed = read_until(folder) or 0
             if allowed > max(scores, default=0):
                 self.driver.promoted.add(key)
                 return Look(standing="active", scores=scores)
@@ -91,7 +97,7 @@ class RunTrainings:
             return known
         name = f"val/{self.plan.objective.names[0].removeprefix('val_')}"
         found: dict[int, float] = {}
-        for event in read_events(folder, offsets={}).events:
+        for event in read_events(folder).events:
             step = event.fields.get("step")
             if event.kind == "metrics" and name in event.fields["values"] and step in self.plan.rungs:
                 value = event.fields["values"][name]
@@ -100,8 +106,9 @@ class RunTrainings:
         return found
 
     def _values(self, folder: Path) -> tuple[float, ...]:
-        result = json.loads((folder / "result.json").read_text("utf-8"))
-        known = {row["metric"]: row["value"] for row in result["rows"] if row["split"] == "val"}
-        known |= {HOURS: result["seconds"] / 3600, PARAMS: result["num_params"]}
-        wanted = [known[name.removeprefix("val_")] for name in self.plan.objective.names]
-        return tuple(math.nan if value is None else float(value) for value in wanted)
+        result = Result.read(folder)
+        if result is None:
+            raise FileNotFoundError(f"{folder} has no result any more")
+        known = {row.metric: row.number for row in result.rows if row.split == "val"}
+        known |= {HOURS: result.seconds / 3600, PARAMS: result.num_params}
+        return tuple(float(known[name.removeprefix("val_")]) for name in self.plan.objective.names)

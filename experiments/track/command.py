@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from multimae.record.paths import suites_in
+
 
 def main(argv: list[str] | None = None) -> int:
     """Ingest the named suites, by default all, and return 0."""
@@ -14,7 +16,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     from experiments.track.ingest import ingest
 
-    suites = arguments.suite or sorted(path.parent.name for path in arguments.runs_dir.glob("*/sweep.json"))
+    suites = arguments.suite or suites_in(arguments.runs_dir)
     for suite in suites:
         print(f"{suite}: {ingest(arguments.runs_dir, suite, uri=arguments.uri)}")
     return 0

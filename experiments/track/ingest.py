@@ -1,21 +1,21 @@
 """Mirror what jobs have spooled into MLflow: the only writer of the store, and killable at any moment."""
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from experiments.track.mirror import Mirrored, OvertakenError, Update, fingerprint, started, update
 from experiments.track.store import Store, local_uri
-from slurm.jobs import RunState, run_state
+from multimae.record.locks import locked
+from multimae.record.paths import RunDir
+from multimae.record.state import ACTIVE, RunState, run_state
+from multimae.record.sweep import Sweep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +35,12 @@ def ingest(
     The store is `uri`, else MLFLOW_TRACKING_URI, else `mlflow.db` in the runs folder. `states` are run states by key
     from somebody who has asked the scheduler; without them the runs' own files are all there is.
     """
-    sweep_path = runs_dir / suite / "sweep.json"
-    if not sweep_path.exists():
+    sweep = Sweep.read(runs_dir / suite)
+    if sweep is None:
         return IngestReport()
-    sweep = json.loads(sweep_path.read_text())
-    with _locked(runs_dir / ".tracking.lock"):
+    with locked(runs_dir / ".tracking.lock"):
         chosen = uri or os.environ.get("MLFLOW_TRACKING_URI") or local_uri(runs_dir)
-        seen = _states(runs_dir / suite, keys=sweep["keys"], states=states or {})
+        seen = _states(runs_dir / suite, keys=sweep.keys, states=states or {})
         return _Ingester(runs_dir, suite=suite, uri=chosen).ingest(sweep, states=seen)
 
 
@@ -64,8 +63,8 @@ class _Ingester:
             self._store = self._open()
         return self._store
 
-    def ingest(self, sweep: Mapping[str, Any], *, states: Mapping[str, RunState]) -> IngestReport:
-        plan = sweep.get("parent") or hashlib.sha256(json.dumps(sorted(sweep["keys"])).encode()).hexdigest()[:8]
+    def ingest(self, sweep: Sweep, *, states: Mapping[str, RunState]) -> IngestReport:
+        plan = sweep.parent or hashlib.sha256(json.dumps(sorted(sweep.keys)).encode()).hexdigest()[:8]
         parent_path = self.records / "sweeps" / f"{plan}.json"
         parent = self._parent(parent_path, sweep=sweep, states=states)
         totals = IngestReport()
@@ -79,16 +78,15 @@ class _Ingester:
                 )
         return totals
 
-    def _parent(self, path: Path, *, sweep: Mapping[str, Any], states: Mapping[str, RunState]) -> Mirrored:
-        tags = {
-            name: _text(sweep[name]) for name in ("suite", "dataset", "profile", "size", "command") if name in sweep
-        }
+    def _parent(self, path: Path, *, sweep: Sweep, states: Mapping[str, RunState]) -> Mirrored:
+        tags = {name: getattr(sweep, name) for name in ("suite", "dataset", "profile", "size")}
+        tags["command"] = " ".join(sweep.command)
         status = _sweep_status(sweep, states=states)
         parent = Mirrored.read(path)
         if parent.run_id and (parent.tags, parent.status) == (tags, status):
             return parent
         if not self._usable(parent):
-            parent = self._create(path, name=sweep.get("title", sweep["suite"]), started=sweep.get("created"))
+            parent = self._create(path, name=sweep.title or sweep.suite, started=sweep.created)
         self.store.log(parent.run_id, params={}, tags=tags)
         self.store.set_status(parent.run_id, status=status, ended=time.time())
         parent = replace(parent, tags=tags, status=status)
@@ -145,27 +143,16 @@ class _Ingester:
         new.done.write(path)
 
 
-def _states(suite_dir: Path, *, keys: list[str], states: Mapping[str, RunState]) -> dict[str, RunState]:
+def _states(suite_dir: Path, *, keys: Sequence[str], states: Mapping[str, RunState]) -> dict[str, RunState]:
     """Return the states of the runs that were submitted at least once."""
     seen = {key: states.get(key) or run_state(suite_dir / key, now=time.time()) for key in keys}
-    return {key: state for key, state in seen.items() if state.attempt and (suite_dir / key / "run.json").exists()}
+    return {key: state for key, state in seen.items() if state.attempt and RunDir(suite_dir / key).run.exists()}
 
 
-def _sweep_status(sweep: Mapping[str, Any], *, states: Mapping[str, RunState]) -> str:
-    statuses = [states[key].status if key in states else "new" for key in sweep["keys"]]
+def _sweep_status(sweep: Sweep, *, states: Mapping[str, RunState]) -> str:
+    statuses = [states[key].status if key in states else "new" for key in sweep.keys]
     if all(status == "finished" for status in statuses):
         return "FINISHED"
-    if any(status in ("queued", "running") for status in statuses):
+    if any(status in ACTIVE for status in statuses):
         return "RUNNING"
-    return "FAILED" if "failed" in statuses else "RUNNING"
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else " ".join(value)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    return "FAILED" if {"failed", "diverged"} & set(statuses) else "RUNNING"

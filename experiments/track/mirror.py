@@ -6,9 +6,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from multimae.record.files import write_json
-from multimae.record.spools import Event, Point, points, read_events, resumed_steps, spool_sizes
-from slurm.jobs import RunState, Status
+from multimae.record.events import Event, Point, points, read_events, resumed_steps, spool_sizes
+from multimae.record.files import read_json, write_json
+from multimae.record.paths import RunDir
+from multimae.record.result import Result
+from multimae.record.run import Run
+from multimae.record.state import RunState, Status
 
 MlflowStatus = Literal["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"]
 
@@ -17,13 +20,13 @@ STATUSES: Mapping[Status, MlflowStatus] = {
     "queued": "SCHEDULED",
     "running": "RUNNING",
     "finished": "FINISHED",
+    "diverged": "FAILED",
     "failed": "FAILED",
     "blocked": "FAILED",
     "preempted": "KILLED",
     "paused": "KILLED",
     "vanished": "KILLED",
 }
-_FILES = ("config.py", "run.json", "result.json")
 _IDENTITY = ("task", "checkpoint", "seed", "size", "profile")
 
 
@@ -50,9 +53,8 @@ class Mirrored:
     @classmethod
     def read(cls, path: Path) -> "Mirrored":
         """Read the file, or begin at nothing."""
-        try:
-            record = json.loads(path.read_text())
-        except FileNotFoundError:
+        record = read_json(path)
+        if record is None:
             return cls()
         by_attempt = {
             name: {int(attempt): number for attempt, number in record[name].items()} for name in ("offsets", "resumed")
@@ -89,15 +91,17 @@ class OvertakenError(Exception):
 
 def fingerprint(run_dir: Path, *, state: RunState) -> str:
     """Sum up, by a few calls to stat, whether there may be anything new."""
-    files = [path.stat().st_mtime_ns if (path := run_dir / name).exists() else 0 for name in _FILES]
+    files = [path.stat().st_mtime_ns if path.exists() else 0 for path in _described_in(run_dir)]
     job_id = state.job.job_id if state.job else None
     return json.dumps([state.status, state.attempt, state.message, job_id, spool_sizes(run_dir), files])
 
 
 def update(run_dir: Path, *, state: RunState, parent_id: str, before: Mirrored) -> Update:
     """Work out what is new since `before`. Raises OvertakenError when `before` holds what should not be there."""
-    run = _read(run_dir / "run.json")
-    result = _read(run_dir / "result.json") if state.status == "finished" else {}
+    run = Run.read(run_dir)
+    if run is None:
+        raise FileNotFoundError(f"{run_dir} has no run.json")
+    result = Result.read(run_dir) if state.status == "finished" else None
     batch = read_events(run_dir, offsets=before.offsets)
     resumed = {**before.resumed, **resumed_steps(batch.events)}
     new_points = points(batch.events, resumed=resumed)
@@ -133,9 +137,9 @@ def update(run_dir: Path, *, state: RunState, parent_id: str, before: Mirrored) 
 
 def started(run_dir: Path, *, state: RunState) -> float | None:
     """Return when the run was first heard of: its first event, or else its submission."""
-    first = read_events(run_dir, offsets={}).events[:1]
+    first = read_events(run_dir).events[:1]
     if first:
-        return float(first[0].fields["time"])
+        return first[0].time
     return state.job.submitted if state.job else None
 
 
@@ -154,43 +158,41 @@ def _last_steps(new_points: Sequence[Point]) -> dict[str, int]:
     return steps
 
 
-def _final_points(result: Mapping[str, Any], *, known: set[str]) -> list[Point]:
+def _final_points(result: Result | None, *, known: set[str]) -> list[Point]:
     """The result's scores under `<split>/<protocol>/<metric>`, where the spool has not brought them, and baselines."""
-    rows = [("", row) for row in result.get("rows", ())] + [("baseline/", row) for row in result.get("baselines", ())]
-    named = [(f"{prefix}{row['split']}/{row['protocol']}/{row['metric']}", row["value"]) for prefix, row in rows]
+    if result is None:
+        return []
+    rows = [("", row) for row in result.rows] + [("baseline/", row) for row in result.baselines]
+    named = [(f"{prefix}{row.split}/{row.protocol}/{row.metric}", row.number) for prefix, row in rows]
     return [
-        Point(
-            name=name,
-            step=result["steps"],
-            value=float("nan") if value is None else value,
-            time=result["finished"],
-        )
+        Point(name=name, step=result.steps, value=value, time=result.finished)
         for name, value in named
         if name not in known
     ]
 
 
-def _params(run: Mapping[str, Any], events: Sequence[Event]) -> dict[str, str]:
+def _params(run: Run, events: Sequence[Event]) -> dict[str, str]:
     spooled = [event.fields["values"] for event in events if event.kind == "params"]
-    described = {name: run[name] for name in _IDENTITY} | {"inputs": "+".join(run["inputs"])}
-    described["dataset"] = run["dataset"]["name"]
+    described = {name: getattr(run, name) for name in _IDENTITY} | {"inputs": "+".join(run.inputs)}
+    described["dataset"] = run.dataset.name
     values: dict[str, Any] = {}
-    for found in (*reversed(spooled), run["settings"], described):  # the first value of a name stands: it is immutable
+    for found in (*reversed(spooled), run.settings, described):  # the first value of a name stands: it is immutable
         values |= found
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
 
 
-def _tags(run: Mapping[str, Any], *, state: RunState, parent_id: str) -> dict[str, str]:
+def _tags(run: Run, *, state: RunState, parent_id: str) -> dict[str, str]:
     job_id = state.job.job_id if state.job else None
     return {
         "mlflow.parentRunId": parent_id,
-        "key": run["key"],
-        "task": run["task"],
-        "checkpoint": run["checkpoint"],
-        "inputs": "+".join(run["inputs"]),
-        "seed": str(run["seed"]),
-        "dataset": run["dataset"]["name"],
-        "digest": json.dumps(run["digest"], sort_keys=True),
+        "key": run.key,
+        "kind": run.kind,
+        "task": run.task,
+        "checkpoint": run.checkpoint,
+        "inputs": "+".join(run.inputs),
+        "seed": str(run.seed),
+        "dataset": run.dataset.name,
+        "digest": json.dumps(run.digest, sort_keys=True),
         "attempts": str(state.attempt),
         "job_id": job_id or "",
         "status": state.status,
@@ -198,9 +200,15 @@ def _tags(run: Mapping[str, Any], *, state: RunState, parent_id: str) -> dict[st
     }
 
 
+def _described_in(run_dir: Path) -> tuple[Path, ...]:
+    """Return the files that describe a run and its result."""
+    files = RunDir(run_dir)
+    return files.config, files.run, files.result
+
+
 def _files(run_dir: Path, *, events: Sequence[Event]) -> dict[str, Path]:
-    announced = {event.fields["name"]: event.fields["path"] for event in events if event.kind == "artifact"}
-    paths = {name: run_dir / path for name, path in {**{name: name for name in _FILES}, **announced}.items()}
+    announced = {event.fields["name"]: run_dir / event.fields["path"] for event in events if event.kind == "artifact"}
+    paths = {path.name: path for path in _described_in(run_dir)} | announced
     return {name: path for name, path in paths.items() if path.is_file()}
 
 
@@ -209,12 +217,7 @@ def _stamp(path: Path) -> str:
     return f"{status.st_size} {status.st_mtime_ns}"
 
 
-def _ended(result: Mapping[str, Any], events: Sequence[Event]) -> float | None:
-    if result:
-        return float(result["finished"])
-    return float(events[-1].fields["time"]) if events else None
-
-
-def _read(path: Path) -> dict[str, Any]:
-    record: dict[str, Any] = json.loads(path.read_text())
-    return record
+def _ended(result: Result | None, events: Sequence[Event]) -> float | None:
+    if result is not None:
+        return result.finished
+    return events[-1].time if events else None

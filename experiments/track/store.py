@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from multimae.record.spools import Point
+from multimae.record.events import Point
 
 MAX_METRICS = 1000
 MAX_PARAMS = 100

@@ -10,7 +10,7 @@ from mmengine.dist import all_gather_object
 from mmengine.model import MMDistributedDataParallel
 from torch import nn
 
-from multimae.record.failures import SettingsError
+from multimae.engine.failures import SettingsError
 
 Launcher = Literal["pytorch", "none"]
 

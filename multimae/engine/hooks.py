@@ -9,10 +9,10 @@ import torch
 from mmengine.dist import all_reduce, get_comm_device, get_world_size
 from mmengine.hooks import Hook
 
+from multimae.engine.failures import DivergedError
 from multimae.engine.selection import BestWeights
 from multimae.engine.signals import StopRequest
 from multimae.evaluation.evaluate import Evaluations, unwrapped
-from multimae.record.failures import DivergedError
 from multimae.record.spool import Spool
 
 HEARTBEAT_SECONDS = 2.0

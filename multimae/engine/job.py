@@ -1,6 +1,5 @@
 """A run from its config to its result, read top to bottom."""
 
-import json
 import time
 from collections.abc import Sequence
 from importlib import import_module
@@ -15,6 +14,7 @@ from torch import nn
 
 from multimae.checkpoints.loading import load_backbone
 from multimae.engine.distributed import Launcher, join_ranks, share_among_ranks, wrap
+from multimae.engine.failures import SettingsError
 from multimae.engine.hooks import SpoolHook, StopHook, ValidationHook
 from multimae.engine.neighbours import remember_training_data
 from multimae.engine.results import write_result
@@ -24,7 +24,9 @@ from multimae.engine.selection import BestWeights, selection_of
 from multimae.engine.signals import StopRequest
 from multimae.evaluation.evaluate import Evaluations, unwrapped
 from multimae.record.attempt import Attempt
-from multimae.record.failures import SettingsError
+from multimae.record.paths import CheckpointDir, RunDir
+from multimae.record.result import Drawing
+from multimae.record.run import Run
 from multimae.record.spool import Spool
 
 
@@ -42,24 +44,24 @@ class JobRunner(Runner):  # type: ignore[misc]
         return wrap(model) if self.distributed else super().wrap_model(model_wrapper_cfg, model)
 
 
-def execute(attempt: Attempt, *, stop: StopRequest) -> None:
+def execute(attempt: Attempt, *, run: Run, stop: StopRequest) -> None:
     """Train or go on training, evaluate under every protocol, write the result."""
     started = time.time()
     run_dir = attempt.run_dir
-    run = json.loads((run_dir / "run.json").read_text())
-    config = Config.fromfile(run_dir / "config.py")
+    files = RunDir(run_dir)
+    config = Config.fromfile(files.config)
     launcher = join_ranks()
     share_among_ranks(config, world_size=get_world_size())
 
     spool = Spool(attempt.spool_path if is_main_process() else None)
     selection = selection_of(config.job)
-    best = None if selection == "last" else BestWeights(metric=run["primary"]["metric"])
+    best = None if selection == "last" else BestWeights(metric=run.primary.metric)
     checkpoints = CheckpointHook(attempt=attempt, spool=spool, interval=config.job.checkpoint_interval, best=best)
     saved = load_checkpoint(checkpoints.folder)
     resumed_from = saved["step"] if saved else 0
     max_steps = config.train_cfg.max_iters
     spool.write("start", attempt=attempt.number, resumed_from_step=resumed_from, max_steps=max_steps)
-    spool.write("params", values=run["settings"])
+    spool.write("params", values=dict(run.settings))
 
     evaluations = Evaluations(kind=config.job.kind, stop=stop, target=config.job.get("target", ""))
     rungs = RungHook(run_dir=run_dir, rungs=config.job.get("rungs", ()))
@@ -84,7 +86,7 @@ def execute(attempt: Attempt, *, stop: StopRequest) -> None:
         values = {f"{item.split}/{item.protocol}/{name}": value for name, value in item.metrics.items()}
         spool.metrics(step=max_steps, values=values)
     if is_main_process():
-        predictions = _pictures(model, config.job, artifacts=run_dir / "artifacts", spool=spool)
+        predictions = _pictures(model, config.job, artifacts=files.artifacts, spool=spool)
         attempt.require_lease()
         write_result(
             run_dir,
@@ -97,7 +99,7 @@ def execute(attempt: Attempt, *, stop: StopRequest) -> None:
             selection=selection,
             best=best,
         )
-        (checkpoints.folder / "previous.pth").unlink(missing_ok=True)
+        CheckpointDir(checkpoints.folder).previous.unlink(missing_ok=True)
     spool.write("end", kind_of_end="finished")
     spool.close()
 
@@ -129,7 +131,7 @@ def _runner(config: Config, *, attempt: Attempt, hooks: list[Hook], launcher: La
     )
 
 
-def _pictures(model: nn.Module, job: Any, *, artifacts: Path, spool: Spool) -> list[dict[str, Any]]:
+def _pictures(model: nn.Module, job: Any, *, artifacts: Path, spool: Spool) -> list[Drawing]:
     """Draw what the model makes of a few test images and, for a pre-training, of all sorts of hidden parts.
 
     The modules are found by name, so that how predictions are drawn is no part of a run's digest.
@@ -139,7 +141,7 @@ def _pictures(model: nn.Module, job: Any, *, artifacts: Path, spool: Spool) -> l
     if job.kind == "pretraining":
         import_module("multimae.pictures.exploration").save_exploration(model, job, folder=artifacts / "reconstruction")
     draw = import_module("multimae.pictures.predictions").save_predictions
-    predictions: list[dict[str, Any]] = draw(model, job, folder=artifacts / "predictions", spool=spool)
+    predictions: list[Drawing] = draw(model, job, folder=artifacts / "predictions", spool=spool)
     return predictions
 
 

@@ -1,68 +1,71 @@
-"""The one file that says a run is finished, written once, by rename."""
+"""From what was scored to the one file that says a run is finished."""
 
-import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from multimae.engine.selection import BestWeights, Selection
 from multimae.evaluation.evaluate import Evaluation
-from multimae.record.files import write_json
-
-PACKAGES = ("torch", "torchvision", "timm", "onedl-mmengine", "numpy", "pillow")
-COPIED = ("key", "suite", "task", "checkpoint", "inputs", "seed", "size", "profile", "primary")
+from multimae.record.attempt import attempts_of
+from multimae.record.events import read_history
+from multimae.record.result import Drawing, Result, Score
+from multimae.record.run import Run
+from multimae.record.versions import versions
 
 
 def write_result(
     run_dir: Path,
     *,
-    run: Mapping[str, Any],
+    run: Run,
     evaluations: Sequence[Evaluation],
-    predictions: Sequence[Mapping[str, Any]],
+    predictions: Sequence[Drawing],
     num_params: int,
     steps: int,
     started: float,
     selection: Selection = "last",
     best: BestWeights | None = None,
 ) -> None:
-    """Write result.json; `seconds` add up the attempts that the spools record, waiting time left out.
+    """Write result.json; `best` are the weights that `selection` chose."""
+    result = Result(
+        key=run.key,
+        suite=run.suite,
+        kind=run.kind,
+        task=run.task,
+        checkpoint=run.checkpoint,
+        inputs=run.inputs,
+        seed=run.seed,
+        size=run.size,
+        profile=run.profile,
+        primary=run.primary,
+        dataset=run.dataset.name,
+        rows=tuple(row for item in evaluations for row in _rows(item, item.metrics, selection=selection)),
+        baselines=tuple(row for item in evaluations for row in _rows(item, item.baseline)),
+        predictions=tuple(predictions),
+        selected=_selected(selection, best=best, steps=steps),
+        num_params=num_params,
+        steps=steps,
+        seconds=round(read_history(run_dir).seconds, 1),
+        attempts=sum(attempt.started is not None for attempt in attempts_of(run_dir)),
+        started=started,
+        finished=time.time(),
+        environment=versions(),
+        notes=(*(item.note for item in evaluations if item.note), *_notes(selection, best=best)),
+    )
+    result.write(run_dir)
 
-    `best` are the weights that `selection` chose.
-    """
-    result = {
-        "schema": 1,
-        **{name: run[name] for name in COPIED},
-        "dataset": run["dataset"]["name"],
-        "digest8": run["key"].rsplit("-", 1)[-1],
-        "rows": [row | {"selection": selection} for item in evaluations for row in _rows(item, item.metrics)],
-        "baselines": [row for item in evaluations for row in _rows(item, item.baseline)],
-        "predictions": list(predictions),
-        "selected": _selected(selection, best=best, steps=steps),
-        "num_params": num_params,
-        "steps": steps,
-        "seconds": round(_seconds(run_dir), 1),
-        "attempts": len([folder for folder in (run_dir / "attempts").iterdir() if (folder / "started.json").exists()]),
-        "started": started,
-        "finished": time.time(),
-        "environment": {package: metadata.version(package) for package in PACKAGES},
-        "notes": [*(item.note for item in evaluations if item.note), *_notes(selection, best=best)],
-    }
-    write_json(run_dir / "result.json", result)
 
-
-def _rows(evaluation: Evaluation, metrics: Mapping[str, float]) -> list[dict[str, Any]]:
+def _rows(evaluation: Evaluation, metrics: Mapping[str, float], *, selection: Selection = "last") -> list[Score]:
     return [
-        {
-            "split": evaluation.split,
-            "protocol": evaluation.protocol,
-            "metric": name,
-            "value": value if math.isfinite(value) else None,
-            "n": evaluation.num_samples,
-            **({} if math.isfinite(value) else {"diverged": True}),
-        }
+        Score(
+            split=evaluation.split,
+            protocol=evaluation.protocol,
+            metric=name,
+            value=value if math.isfinite(value) else None,
+            n=evaluation.num_samples,
+            selection=selection,
+        )
         for name, value in metrics.items()
     ]
 
@@ -82,16 +85,3 @@ def _notes(selection: Selection, *, best: BestWeights | None) -> list[str]:
     if selection == "test":
         return [f"selected on the test set: the weights after step {best.step} have the best {best.metric.label} there"]
     return []
-
-
-def _seconds(run_dir: Path) -> float:
-    total = 0.0
-    for spool in (run_dir / "spool").glob("*.jsonl"):
-        times = []
-        for line in spool.read_text().splitlines():
-            try:
-                times.append(json.loads(line)["time"])
-            except ValueError:
-                continue  # the torn last line of a killed attempt
-        total += max(times, default=0.0) - min(times, default=0.0)
-    return total

@@ -15,10 +15,9 @@ from multimae.engine.distributed import of_all_ranks
 from multimae.engine.selection import BestWeights
 from multimae.record.attempt import Attempt
 from multimae.record.files import write_atomically
+from multimae.record.paths import CheckpointDir, RunDir
 from multimae.record.spool import Spool
 
-LAST = "last.pth"
-PREVIOUS = "previous.pth"
 logger = logging.getLogger(__name__)
 
 
@@ -48,12 +47,11 @@ def set_random_state(state: dict[str, Any]) -> None:
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
     """Write `last.pth`, keeping the one before as `previous.pth` in case the new one turns out torn."""
     folder.mkdir(parents=True, exist_ok=True)
-    last, previous = folder / LAST, folder / PREVIOUS
-    fresh = folder / "next.pth"
-    write_atomically(fresh, lambda file: torch.save(state, file))
-    if last.exists():
-        last.replace(previous)
-    fresh.replace(last)
+    files = CheckpointDir(folder)
+    write_atomically(files.fresh, lambda file: torch.save(state, file))
+    if files.last.exists():
+        files.last.replace(files.previous)
+    files.fresh.replace(files.last)
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any] | None:
@@ -61,8 +59,8 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
 
     A kill between the two renames of `save_checkpoint` leaves `next.pth`, which is whole: it is tried as well.
     """
-    for name in (LAST, "next.pth", PREVIOUS):
-        path = folder / name
+    files = CheckpointDir(folder)
+    for path in (files.last, files.fresh, files.previous):
         if not path.exists():
             continue
         try:
@@ -84,7 +82,7 @@ class CheckpointHook(Hook):  # type: ignore[misc]  # mmengine is untyped
         self.spool = spool
         self.interval = interval
         self.best = best
-        self.folder = attempt.run_dir / "checkpoints"
+        self.folder = RunDir(attempt.run_dir).checkpoints
 
     def before_train(self, runner: Any) -> None:
         """Restore model, optimizer, schedules, step and random state, if there is a checkpoint."""

@@ -4,7 +4,6 @@ The driver of a search writes `until.json` into a run's directory; the job reads
 as far as it may saves its state and ends as `paused`; started again with a larger `until`, it goes on from there.
 """
 
-import json
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,8 @@ from typing import Any
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 
-from multimae.record.failures import PausedError
-
-UNTIL = "until.json"
+from multimae.engine.failures import PausedError
+from multimae.record.rungs import read_until
 
 
 class RungHook(Hook):  # type: ignore[misc]  # mmengine is untyped
@@ -48,11 +46,3 @@ class RungHook(Hook):  # type: ignore[misc]  # mmengine is untyped
         answer = [read_until(self.run_dir) if is_main_process() else None]
         broadcast_object_list(answer)
         return answer[0] is None or answer[0] > step
-
-
-def read_until(run_dir: Path) -> int | None:
-    """Return the step up to which a run may train; None where nobody has set a limit."""
-    try:
-        return int(json.loads((run_dir / UNTIL).read_text("utf-8"))["step"])
-    except FileNotFoundError:
-        return None

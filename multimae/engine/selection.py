@@ -8,12 +8,12 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from multimae.record.failures import SettingsError
+from multimae.engine.failures import SettingsError
 from multimae.record.files import write_atomically
+from multimae.record.paths import CheckpointDir
 from multimae.tables.metrics import METRICS
 
 Selection = Literal["last", "validation", "test"]
-BEST = "best.pth"
 
 
 class BestWeights:
@@ -53,7 +53,7 @@ class BestWeights:
     def save(self, folder: Path) -> None:
         """Write `best.pth`, whole or not at all, if there are best weights that this process has not written yet."""
         if self.step != self._step_on_disk:
-            write_atomically(folder / BEST, lambda file: torch.save(self.state_dict(), file))
+            write_atomically(CheckpointDir(folder).best, lambda file: torch.save(self.state_dict(), file))
             self._step_on_disk = self.step
 
     def _is_better(self, value: float) -> bool:

@@ -3,7 +3,7 @@
 import signal
 from types import FrameType
 
-from multimae.record.failures import PreemptedError
+from multimae.engine.failures import PreemptedError
 
 
 class StopRequest:

@@ -22,6 +22,7 @@ from multimae.evaluation.reconstruction import MASK_SEED
 from multimae.layers import Grid
 from multimae.masking import Masking
 from multimae.pretraining import MultiMAEPretraining
+from multimae.record.result import Drawing
 from multimae.record.spool import Spool
 from multimae.shapes import Float
 from multimae.tables.modalities import MODALITIES, modality
@@ -35,7 +36,7 @@ COLOUR_MAP = "viridis"
 Picture = NDArray[np.uint8]
 
 
-def save_predictions(model: nn.Module, job: Any, *, folder: Path, spool: Spool) -> list[dict[str, Any]]:
+def save_predictions(model: nn.Module, job: Any, *, folder: Path, spool: Spool) -> list[Drawing]:
     """Write `folder/<name>/<what>.png` and return, per image, its name and the paths relative to the run directory."""
     item = job.evaluations[0]
     described = {key: value for key, value in item.dataloader.dataset.items() if key != "type"}
@@ -54,7 +55,7 @@ def save_predictions(model: nn.Module, job: Any, *, folder: Path, spool: Spool) 
             _shrunk(picture, resample=_resampling(what, kind=job.kind)).save(path, optimize=True)
             paths[what] = str(path.relative_to(folder.parents[1]))
             spool.write("artifact", path=paths[what], name=f"predictions/{sample.name}/{what}.png")
-        saved.append({"name": sample.name, "images": paths})
+        saved.append(Drawing(name=sample.name, images=paths))
     return saved
 
 

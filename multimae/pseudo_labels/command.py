@@ -1,19 +1,16 @@
-"""Label images with trained networks, in the reference's formats: 16-bit depth, 8-bit classes and normals."""
+"""The options that describe a labelling on a command line."""
 
 import argparse
-import sys
-from importlib import import_module
 from pathlib import Path
 
 from multimae.pseudo_labels.settings import LabellingSettings
 from multimae.pseudo_labels.sources import find_source
-from multimae.record.failures import SettingsError
 
 MODALITIES = ("depth", "semseg", "normal")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `multimae data pseudo-label`."""
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that `settings_of` reads."""
     parser.add_argument("--rgb", type=Path, required=True, metavar="DIR", help="the images, at any depth below DIR")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="labels: DIR/{prefix}{modality}/...")
     model = "a folder or hub id of transformers, or a run directory of this project"
@@ -33,26 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("metres", "relative", "inverse"),
         help="what the depth network predicts, where it does not say",
     )
-    jobs = parser.add_argument_group("as jobs")
-    jobs.add_argument("--shards", type=int, metavar="N", help="split the images over N jobs (default: no jobs)")
-    jobs.add_argument("--executor", choices=("auto", "local", "slurm", "inline"), default="auto")
-    jobs.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
-    jobs.add_argument("--cluster", metavar="NAME", help="entry of clusters.toml (default: its first)")
-    jobs.add_argument("--cluster-file", type=Path, metavar="FILE", help="default: ./clusters.toml")
-    jobs.add_argument("--max-parallel", type=int, metavar="N", help="jobs at a time on this machine (default: cores)")
-    jobs.add_argument("--detach", action="store_true", help="submit and return; the same command collects later")
-
-
-def run(args: argparse.Namespace) -> int:
-    """Label, here or in jobs, and return the exit code: 1 where images could not be read, 2 for wrong settings."""
-    # By name: where the labelling happens imports torch, and the driver of jobs lies outside the library.
-    where = "multimae.pseudo_labels.foreground" if args.shards is None else "experiments.drive.labelling"
-    try:
-        code: int = import_module(where).label(settings_of(args), arguments=args)
-    except SettingsError as error:
-        print(f"multimae data pseudo-label: {error}", file=sys.stderr)
-        return 2
-    return code
 
 
 def settings_of(args: argparse.Namespace) -> LabellingSettings:

@@ -1,7 +1,7 @@
 """Label in this process, with a progress bar where there is somebody to see it."""
 
-import argparse
 from collections.abc import Iterable
+from typing import Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -15,7 +15,7 @@ from multimae.pseudo_labels.settings import LabellingSettings
 STOPPED = 130
 
 
-def label(settings: LabellingSettings, *, arguments: argparse.Namespace) -> int:
+def label(settings: LabellingSettings, *, others: Literal["refuse", "replace"] = "refuse") -> int:
     """Label all images and return the exit code: 1 where some could not be read."""
     list_images(settings.rgb_dir)  # nothing is removed on behalf of images that are not there
     for modality, source in settings.sources.items():
@@ -23,7 +23,7 @@ def label(settings: LabellingSettings, *, arguments: argparse.Namespace) -> int:
             settings.folder(modality),
             model=source.model,
             identity=settings.identity(modality),
-            others="replace" if arguments.overwrite else "refuse",
+            others=others,
         )
     console = Console()
     try:

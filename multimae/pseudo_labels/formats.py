@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from multimae.record.files import write_atomically
 from multimae.shapes import Float
 
 Array = NDArray[Any]
@@ -77,12 +78,7 @@ def write_map(path: Path, codes: Array) -> None:
     It is not forced to disk, which would cost more than the labelling: `is_whole` finds what a power cut tears.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        Image.fromarray(codes).save(temporary, format="PNG")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_atomically(path, lambda file: Image.fromarray(codes).save(file, format="PNG"), survives="kill")
 
 
 def is_whole(path: Path) -> bool:

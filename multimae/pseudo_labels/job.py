@@ -1,27 +1,28 @@
 """A shard of a labelling as a job: started, stopped and resumed like a training, with the maps as its state."""
 
-import json
 import time
 
 from mmengine.config import Config
 
 from multimae.data.sample import DataError
 from multimae.engine.signals import StopRequest
-from multimae.pseudo_labels.labelling import Progress, label_images, versions
+from multimae.pseudo_labels.labelling import PACKAGES, Progress, label_images
 from multimae.pseudo_labels.settings import LabellingSettings
 from multimae.record.attempt import Attempt
-from multimae.record.files import write_json
+from multimae.record.paths import RunDir
+from multimae.record.result import Result
+from multimae.record.run import Run
 from multimae.record.spool import Spool
+from multimae.record.versions import versions
 
 HEARTBEAT_SECONDS = 2.0
 NUM_NAMED = 5
 
 
-def execute(attempt: Attempt, *, stop: StopRequest) -> None:
+def execute(attempt: Attempt, *, run: Run, stop: StopRequest) -> None:
     """Label what is missing and write the result; images that cannot be read fail the run, after all others."""
     started = time.time()
-    run = json.loads((attempt.run_dir / "run.json").read_text())
-    config = Config.fromfile(attempt.run_dir / "config.py")
+    config = Config.fromfile(RunDir(attempt.run_dir).config)
     settings = LabellingSettings.from_plain(config.labelling.to_dict())
     spool = Spool(attempt.spool_path)
     record = _Record(spool, attempt=attempt.number)
@@ -37,17 +38,16 @@ def execute(attempt: Attempt, *, stop: StopRequest) -> None:
         named = "\n".join(broken[:NUM_NAMED])
         raise DataError(f"{len(broken)} images could not be read and were left out, such as\n{named}")
     attempt.require_lease()
-    result = {
-        "schema": 1,
-        "key": run["key"],
-        "suite": run["suite"],
-        "num_maps": progress.total,
-        "num_written": progress.done - progress.skipped,
-        "started": started,
-        "finished": time.time(),
-        "environment": versions(),
-    }
-    write_json(attempt.run_dir / "result.json", result)
+    result = Result(
+        key=run.key,
+        suite=run.suite,
+        kind=run.kind,
+        counts={"num_maps": progress.total, "num_written": progress.done - progress.skipped},
+        started=started,
+        finished=time.time(),
+        environment=versions(PACKAGES),
+    )
+    result.write(attempt.run_dir)
     spool.write("end", kind_of_end="finished")
     spool.close()
 

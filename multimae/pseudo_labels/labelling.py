@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from multimae.pseudo_labels.labeller import Labeller
 from multimae.pseudo_labels.manifest import claim
 from multimae.pseudo_labels.networks import load_labeller
 from multimae.pseudo_labels.settings import LabellingSettings
+from multimae.record.versions import versions
 
 PACKAGES = ("multimae", "torch", "transformers", "numpy", "pillow")
 NUM_THREADS = 4
@@ -80,21 +80,10 @@ def _open(modality: str, *, settings: LabellingSettings) -> Labeller:
         "model_kind": source.kind,
         **labeller.facts(),
         "rgb_dir": str(settings.rgb_dir),
-        "packages": versions(),
+        "packages": versions(PACKAGES),
     }
     claim(settings.folder(modality), manifest=manifest, identity=settings.identity(modality))
     return labeller
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of the packages that act in a labelling."""
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "missing"
-    return found
 
 
 def _read_ahead(

@@ -3,15 +3,14 @@
 `manifest.json` is written before the first label; `num_files` is null until all are there.
 """
 
-import json
 import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from multimae.record.failures import SettingsError
-from multimae.record.files import write_json
+from multimae.engine.failures import SettingsError
+from multimae.record.files import read_json, write_json
 
 NAME = "manifest.json"
 
@@ -66,11 +65,7 @@ def complete(folder: Path) -> int:
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
     """Return a folder's manifest, None where there is none."""
-    try:
-        found: dict[str, Any] = json.loads((folder / NAME).read_text())
-    except FileNotFoundError:
-        return None
-    return found
+    return read_json(folder / NAME)
 
 
 def _differences(recorded: Mapping[str, Any], identity: Mapping[str, Any]) -> list[str]:

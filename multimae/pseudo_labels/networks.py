@@ -2,9 +2,9 @@
 
 import torch
 
+from multimae.engine.failures import SettingsError
 from multimae.pseudo_labels.labeller import Labeller
 from multimae.pseudo_labels.settings import LabellingSettings
-from multimae.record.failures import SettingsError
 
 
 def load_labeller(modality: str, *, settings: LabellingSettings) -> Labeller:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from multimae.data.sample import DataError
+from multimae.engine.failures import SettingsError
 from multimae.pseudo_labels.formats import (
     NUM_CODES_8_BIT,
     Array,
@@ -21,7 +22,6 @@ from multimae.pseudo_labels.formats import (
 )
 from multimae.pseudo_labels.labeller import Encoder, InputSize, Labeller, Normalisation
 from multimae.pseudo_labels.settings import DepthOutput, LabellingSettings
-from multimae.record.failures import SettingsError
 from multimae.shapes import Float
 
 # Of these parameters published checkpoints may hold no values, and nothing reads them: the first fusion adds nothing.

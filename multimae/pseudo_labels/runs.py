@@ -11,6 +11,7 @@ from torch import Tensor
 
 from multimae.data.sample import DataError
 from multimae.data.spec import DatasetSpec, spec
+from multimae.engine.failures import SettingsError
 from multimae.engine.resume import load_checkpoint
 from multimae.pseudo_labels.formats import (
     NUM_CODES_8_BIT,
@@ -23,7 +24,7 @@ from multimae.pseudo_labels.formats import (
 )
 from multimae.pseudo_labels.labeller import Encoder, InputSize, Labeller, Normalisation
 from multimae.pseudo_labels.settings import LabellingSettings
-from multimae.record.failures import SettingsError
+from multimae.record.paths import RunDir
 from multimae.registry import MODELS
 from multimae.shapes import Float
 from multimae.tables.modalities import IMAGENET_MEAN, IMAGENET_STD
@@ -32,7 +33,7 @@ from multimae.tables.modalities import IMAGENET_MEAN, IMAGENET_STD
 def load_run(modality: str, *, settings: LabellingSettings, device: torch.device) -> Labeller:
     """Return the labeller of a run directory; it sees images with the shorter side the run was trained at."""
     run_dir = settings.sources[modality].folder
-    config = Config.fromfile(run_dir / "config.py")
+    config = Config.fromfile(RunDir(run_dir).config)
     _check_suits(config, modality=modality, run_dir=run_dir)
     facts = spec(config.job.dataset)
     return Labeller(
@@ -66,9 +67,9 @@ def _check_suits(config: Config, *, modality: str, run_dir: Path) -> None:
 
 
 def _network(config: Config, *, run_dir: Path, device: torch.device) -> Callable[[Tensor], Tensor]:
-    state = load_checkpoint(run_dir / "checkpoints")
+    state = load_checkpoint(RunDir(run_dir).checkpoints)
     if state is None:
-        raise DataError(f"{run_dir / 'checkpoints'} holds no checkpoint that can be read; train the run again")
+        raise DataError(f"{RunDir(run_dir).checkpoints} holds no checkpoint that can be read; train the run again")
     model: Any = MODELS.build(config.model)
     # Where a run reports its best weights, the checkpoint holds them, too.
     model.load_state_dict(state.get("best", {}).get("model") or state["model"])

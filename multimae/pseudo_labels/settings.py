@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from multimae.engine.failures import SettingsError
 from multimae.pseudo_labels.sources import Source
-from multimae.record.failures import SettingsError
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["fp32", "bf16", "fp16"]

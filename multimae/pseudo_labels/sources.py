@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from multimae.data.sample import DataError, DataNotFoundError
+from multimae.record.paths import CheckpointDir, RunDir
 
 HUB_FILES = ("*.json", "*.txt", "*.model")
 WEIGHT_FILES = ("*.safetensors", "*.bin")
@@ -31,7 +32,7 @@ def find_source(model: str) -> Source:
     if not folder.is_dir():
         _require_transformers(model)
         folder = _download(model)
-    if (folder / "config.py").is_file() and (folder / "run.json").is_file():
+    if RunDir(folder).config.is_file() and RunDir(folder).run.is_file():
         checkpoint = _checkpoint_of_finished(folder)
         return Source(model=model, kind="run", folder=folder.resolve(), sha256=sha256_of([checkpoint]))
     if (folder / "config.json").is_file():
@@ -54,8 +55,9 @@ def sha256_of(files: Sequence[Path]) -> str:
 
 
 def _checkpoint_of_finished(run_dir: Path) -> Path:
-    checkpoint = run_dir / "checkpoints" / "last.pth"
-    if not (run_dir / "result.json").is_file() or not checkpoint.is_file():
+    files = RunDir(run_dir)
+    checkpoint = CheckpointDir(files.checkpoints).last
+    if not files.result.is_file() or not checkpoint.is_file():
         raise DataError(f"the run {run_dir} is not finished: wanted its result.json and {checkpoint}; let it end first")
     return checkpoint
 

@@ -1,16 +1,18 @@
-"""One start of a run: its folder, its lease on the run, and the file that says how it ended. Free of torch."""
+"""One start of a run: what was submitted for it, which process ran it, and how it ended."""
 
-import json
+import contextlib
 import os
 import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from multimae.record.failures import Kind, SupersededError, exit_code
-from multimae.record.files import write_json, write_text
+from multimae.record.endings import Exit, ExitKind
+from multimae.record.files import read_json, write_json
+from multimae.record.job import Job
+from multimae.record.lease import require_lease, take_lease
+from multimae.record.paths import AttemptDir, RunDir
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,65 +24,92 @@ class Attempt:
 
     @property
     def folder(self) -> Path:
-        """Where this attempt's logs and endings lie."""
-        return self.run_dir / "attempts" / str(self.number)
+        """The folder of this start."""
+        return RunDir(self.run_dir).attempt(self.number)
+
+    @property
+    def files(self) -> AttemptDir:
+        """The files in the folder of this start."""
+        return AttemptDir(self.folder)
 
     @property
     def spool_path(self) -> Path:
-        """Where this attempt's events go."""
-        return self.run_dir / "spool" / f"{self.number}.jsonl"
+        """The events of this start."""
+        return RunDir(self.run_dir).spool(self.number)
+
+    @property
+    def job(self) -> Job | None:
+        """What was submitted, if anything was."""
+        return Job.read(self.files.job)
+
+    @property
+    def started(self) -> float | None:
+        """When the job began (unix seconds); None while it waits."""
+        record = read_json(self.files.started)
+        return None if record is None else float(record["time"])
+
+    @property
+    def ending(self) -> Exit | None:
+        """How it ended; None while nothing has said so."""
+        return Exit.read(self.files.ending)
 
     def start(self) -> None:
-        """Take the run's lease and say who runs; a newer lease makes this attempt give up at once."""
+        """Take the run's lease and say who runs; a later attempt's lease makes this one give up at once."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.require_lease(older_holder="take over")
-        write_text(self.run_dir / "lease", f"{self.number}\n")
-        write_json(
-            self.folder / "started.json", {"pid": os.getpid(), "host": socket.gethostname(), "time": time.time()}
-        )
+        take_lease(self.run_dir, attempt=self.number)
+        write_json(self.files.started, {"pid": os.getpid(), "host": socket.gethostname(), "time": time.time()})
 
-    def require_lease(self, *, older_holder: Literal["refuse", "take over"] = "refuse") -> None:
+    def require_lease(self) -> None:
         """Raise SupersededError unless this attempt owns the run; checked before anything lasting is written."""
-        holder = lease_holder(self.run_dir)
-        if holder == self.number or (older_holder == "take over" and holder < self.number):
-            return
-        raise SupersededError(f"attempt {self.number} of {self.run_dir.name} was superseded by attempt {holder}")
+        require_lease(self.run_dir, attempt=self.number)
 
-    def end(self, *, kind: Kind, message: str) -> int:
+    def end(self, *, kind: ExitKind, message: str) -> int:
         """Write exit.json and return the process exit code."""
-        code = exit_code(kind)
-        ending = {"kind": kind, "message": message, "exit_code": code, "time": time.time()}
-        write_json(self.folder / "exit.json", ending)
-        return code
+        ending = Exit.of(kind, message=message, time=time.time())
+        ending.write(self.files.ending)
+        return ending.exit_code
 
-    def exit_code(self) -> int | None:
-        """Return the exit code that exit.json names; None while nothing has said how the attempt ended."""
-        try:
-            code: int = json.loads((self.folder / "exit.json").read_text("utf-8"))["exit_code"]
-        except FileNotFoundError:
-            return None
-        return code
-
-    def end_rank(self, *, kind: Kind, message: str) -> int:
+    def end_rank(self, *, kind: ExitKind, message: str) -> int:
         """Write down how a rank other than 0 ended; it counts if rank 0 cannot say how the attempt did."""
-        write_json(self.folder / "exit-of-a-rank.json", {"kind": kind, "message": message})
-        return exit_code(kind)
+        ending = Exit.of(kind, message=message, time=time.time())
+        ending.write(self.files.ending_of_rank)
+        return ending.exit_code
 
     def end_as_rank_did(self, *, otherwise: str) -> int:
         """Write exit.json from what a rank wrote down, or with the words given."""
+        said = Exit.read(self.files.ending_of_rank)
+        if said is None:
+            return self.end(kind="error", message=otherwise)
+        return self.end(kind=said.kind, message=said.message)
+
+
+def attempts_of(run_dir: Path) -> tuple[Attempt, ...]:
+    """Return the starts of a run, oldest first."""
+    numbers: list[int] = []
+    with contextlib.suppress(FileNotFoundError):
+        numbers = sorted(int(entry.name) for entry in RunDir(run_dir).attempts.iterdir() if entry.name.isdigit())
+    return tuple(Attempt(run_dir=run_dir, number=number) for number in numbers)
+
+
+def new_attempt(run_dir: Path) -> Attempt:
+    """Create the folder of the next start; two drivers never get the same one."""
+    number = max((attempt.number for attempt in attempts_of(run_dir)), default=0) + 1
+    while True:
+        attempt = Attempt(run_dir=run_dir, number=number)
         try:
-            said = json.loads((self.folder / "exit-of-a-rank.json").read_text("utf-8"))
-        except FileNotFoundError:
-            said = {"kind": "error", "message": otherwise}
-        return self.end(kind=said["kind"], message=said["message"])
+            attempt.folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        else:
+            return attempt
 
 
-def lease_holder(run_dir: Path) -> int:
-    """Return the number of the attempt that owns the run, 0 when nobody has started it."""
-    try:
-        return int((run_dir / "lease").read_text())
-    except FileNotFoundError:
-        return 0
+def newest_job(run_dir: Path) -> Job | None:
+    """Return the newest job that was submitted for a run.
+
+    Attempts without a job.json are skipped: a job requeued by Slurm opens the next attempt itself, under the same id.
+    """
+    return next((job for attempt in reversed(attempts_of(run_dir)) if (job := attempt.job) is not None), None)
 
 
 def current_attempt(run_dir: Path, *, submitted: int, environ: Mapping[str, str]) -> Attempt:
@@ -90,7 +119,7 @@ def current_attempt(run_dir: Path, *, submitted: int, environ: Mapping[str, str]
     """
     if int(environ.get("SLURM_RESTART_COUNT", "0")) == 0:
         return Attempt(run_dir=run_dir, number=submitted)
-    attempts = run_dir / "attempts"
-    number = 1 + max((int(entry.name) for entry in attempts.iterdir() if entry.name.isdigit()), default=submitted)
-    (attempts / str(number)).mkdir()
-    return Attempt(run_dir=run_dir, number=number)
+    number = 1 + max((attempt.number for attempt in attempts_of(run_dir)), default=submitted)
+    attempt = Attempt(run_dir=run_dir, number=number)
+    attempt.folder.mkdir()
+    return attempt

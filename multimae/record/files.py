@@ -1,28 +1,31 @@
-"""Writing that survives a kill at any moment: to a temporary name, fsynced, renamed."""
+"""Writing that survives a kill at any moment, and reading of files that may not be there."""
 
 import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
+
+Survives = Literal["power cut", "kill"]
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then rename it into place; readers see all of it or nothing."""
+def write_atomically(path: Path, write: Callable[[BinaryIO], object], *, survives: Survives = "power cut") -> None:
+    """Let `write` fill a temporary file beside `path`, then rename it into place; readers see all of it or nothing.
+
+    What is only to survive a kill is not forced to disk.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
             write(file)
             file.flush()
-            os.fsync(file.fileno())
+            if survives == "power cut":
+                os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    if survives == "power cut":
+        _sync_folder(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -33,3 +36,21 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as JSON, whole or not at all."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Read a JSON object; None where there is no file, or nothing whole in it."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _sync_folder(folder: Path) -> None:
+    """Force a rename to disk."""
+    directory = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

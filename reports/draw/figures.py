@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from reports.read.spool import Curve
+from multimae.record.events import Curve
 
 MAX_POINTS = 120
 FULL_WIDTH = 11.2

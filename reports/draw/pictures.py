@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from reports.read.results import Run, inputs_order, join_inputs
+from reports.read.results import ReportedRun, inputs_order, join_inputs
 from reports.say import words
 
 MAX_SAMPLES, FEW_SAMPLES = 5, 2
@@ -36,7 +36,7 @@ class Gallery:
     seed: int
 
 
-def transfer_gallery(runs: Sequence[Run], *, max_samples: int = MAX_SAMPLES) -> Gallery | None:
+def transfer_gallery(runs: Sequence[ReportedRun], *, max_samples: int = MAX_SAMPLES) -> Gallery | None:
     """Set the predictions of all runs of one task side by side, at the lowest seed that has any."""
     shown = [run for run in runs if _predictions(run)]
     if not shown:
@@ -54,7 +54,7 @@ def transfer_gallery(runs: Sequence[Run], *, max_samples: int = MAX_SAMPLES) -> 
     return Gallery(heads=tuple(picture.head for picture in rows[0]), names=names, rows=rows, seed=seed)
 
 
-def pretraining_gallery(run: Run) -> Gallery | None:
+def pretraining_gallery(run: ReportedRun) -> Gallery | None:
     """Show what the pre-training run kept of its samples, whatever pictures it made."""
     predictions = _predictions(run)
     if not predictions:
@@ -88,26 +88,26 @@ def _uri(kind: str, buffer: io.BytesIO) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def _predictions(run: Run) -> Mapping[str, Mapping[str, str]]:
-    found = run.result.get("predictions") or () if run.result else ()
-    return {str(entry["name"]): entry["images"] for entry in found}
+def _predictions(run: ReportedRun) -> Mapping[str, Mapping[str, str]]:
+    found = run.result.predictions if run.result else ()
+    return {drawing.name: drawing.images for drawing in found}
 
 
-def _shared(runs: Sequence[Run], *, kind: str, name: str) -> Picture:
+def _shared(runs: Sequence[ReportedRun], *, kind: str, name: str) -> Picture:
     head = {"rgb": "RGB", "depth": "depth", "target": "ground truth"}[kind]
     paths = ((run, _predictions(run).get(name, {}).get(kind, "")) for run in runs)
     owner, path = next(((run, path) for run, path in paths if path), (runs[0], ""))
     return _picture(owner, path=path, head=head, text=f"{head} of {name}")
 
 
-def _made(runs: Sequence[Run], *, name: str) -> Iterator[Picture]:
+def _made(runs: Sequence[ReportedRun], *, name: str) -> Iterator[Picture]:
     for run in runs:
         head = f"{words.checkpoint_label(run.checkpoint)}\n{join_inputs(run.inputs)}"
         path = _predictions(run).get(name, {}).get("prediction", "")
         yield _picture(run, path=path, head=head, text=f"prediction of {run.key} for {name}")
 
 
-def _picture(run: Run, *, path: str, head: str, text: str) -> Picture:
+def _picture(run: ReportedRun, *, path: str, head: str, text: str) -> Picture:
     file = run.directory / path
     return Picture(uri=data_uri(file) if path and file.is_file() else "", head=head, text=text)
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from multimae.data.sample import DataError
 from multimae.record.files import write_text
+from multimae.record.paths import CheckpointDir, RunDir, finished_in
+from multimae.record.result import Result
+from multimae.record.run import PRETRAINING
 from reports.pages.reconstruction import Heading, Index, label, read_index, render_page
-from reports.read.results import is_pretraining
-from reports.read.status import read_json
 from reports.say import words
 
 COMMAND = "python experiments/sweep.py --suite nyuv2"
@@ -54,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def find_pretraining(runs_dir: Path, *, run_dir: Path | None = None) -> Pretraining:
     """Return the pre-training of `run_dir`, else the newest finished one under `runs_dir`, nyuv2's on rooms first."""
-    directories = [run_dir] if run_dir else [path.parent for path in sorted(runs_dir.glob("*/*/result.json"))]
+    directories = [run_dir] if run_dir else list(finished_in(runs_dir))
     found = [pretraining for directory in directories if (pretraining := _read_pretraining(directory))]
     if not found:
         what = f"{run_dir} is not the run directory" if run_dir else f"under {runs_dir} there is no run directory"
@@ -100,15 +101,15 @@ def _check_there(paths: Iterable[Path]) -> None:
 
 
 def _read_pretraining(directory: Path) -> Pretraining | None:
-    result = read_json(directory / "result.json")
-    if not result or not is_pretraining(result["task"]) or not (directory / "checkpoints" / "last.pth").is_file():
+    result, files = Result.read(directory), RunDir(directory)
+    if result is None or result.kind != PRETRAINING or not CheckpointDir(files.checkpoints).last.is_file():
         return None
     return Pretraining(
         directory=directory,
-        suite=result["suite"],
-        dataset=result["dataset"],
-        size=result["size"],
-        finished=result["finished"],
+        suite=result.suite,
+        dataset=result.dataset,
+        size=result.size,
+        finished=result.finished,
     )
 
 

@@ -19,6 +19,7 @@ from multimae.data.spec import DatasetSpec, spec
 from multimae.engine.resume import load_checkpoint
 from multimae.pictures.exploration import complete_examples
 from multimae.pretraining import MultiMAEPretraining
+from multimae.record.paths import RunDir
 from multimae.registry import MODELS, TRANSFORMS
 
 MAX_ASPECT_DIFFERENCE = 0.02
@@ -35,11 +36,11 @@ class LoadedPretraining:
 
 def load_pretraining(run_dir: Path) -> LoadedPretraining:
     """Build the model of a run and load its last weights, on the CPU."""
-    config = Config.fromfile(run_dir / "config.py")
+    config = Config.fromfile(RunDir(run_dir).config)
     model = MODELS.build(config.model)
-    checkpoint = load_checkpoint(run_dir / "checkpoints")
+    checkpoint = load_checkpoint(RunDir(run_dir).checkpoints)
     if checkpoint is None:
-        raise DataError(f"{run_dir / 'checkpoints'} holds no checkpoint that can be read; train it again")
+        raise DataError(f"{RunDir(run_dir).checkpoints} holds no checkpoint that can be read; train it again")
     try:
         model.load_state_dict(checkpoint["model"])
     except RuntimeError as error:

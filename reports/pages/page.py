@@ -6,19 +6,19 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
+from multimae.record.attempt import attempts_of
+from multimae.record.events import Curve
+from multimae.record.state import RunState, Status
 from reports.draw.figures import MAX_POINTS, Line, Panel, draw, interval
 from reports.draw.pictures import FEW_SAMPLES, MAX_SAMPLES, Gallery, pretraining_gallery, transfer_gallery
 from reports.pages.overview import MIN_TRANSFERS, Overview
 from reports.pages.render import caption, row_label
 from reports.pages.templates import environment
-from reports.read.results import Run, SuiteResults, inputs_order, join_inputs, metric_of
-from reports.read.spool import Curve
-from reports.read.status import State, Status
+from reports.read.results import ReportedRun, SuiteResults, inputs_order, join_inputs, metric_of
 from reports.say import comparison, words
+from reports.say.advice import advice
 from reports.say.answers import Answer, Question, lead
 from reports.say.comparison import Comparison
 from reports.say.losses import losses_of
@@ -31,7 +31,9 @@ QUESTIONS: Mapping[Question, str] = {
     "baseline": "Is anything learned at all?",
 }
 MAX_OPEN_ROWS = 20
-_STATE_ORDER: tuple[State, ...] = ("failed", "diverged", "stopped", "blocked", "running", "queued", "finished")
+_STATUS_ORDER: tuple[Status, ...] = (
+    "failed", "diverged", "vanished", "preempted", "paused", "blocked", "running", "queued", "new", "finished",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +84,9 @@ class Block:
 class Failure:
     """Runs that share a status, message included: twelve runs with one broken file are one thing to repair."""
 
-    status: Status
-    runs: tuple[Run, ...]
+    state: RunState
+    advice: str
+    runs: tuple[ReportedRun, ...]
 
 
 def render_page(
@@ -104,14 +107,14 @@ def render_page(
         "footnotes": footnotes,
         "join_inputs": join_inputs,
     }
-    transfer = [section for section in sections if not _is_pretraining(results, section.task)]
-    runs = sorted(results.runs, key=lambda run: _STATE_ORDER.index(run.status.state))
+    transfer = [section for section in sections if section.task not in results.pretraining_tasks]
+    runs = sorted(results.runs, key=lambda run: _STATUS_ORDER.index(run.state.status))
     return templates.get_template("page.html.j2").render(
         results=results,
         title=f"{results.suite}: results on {words.datasets_label(results.datasets)}",
         caveats=_caveats(results),
         date=time.strftime("%d %B %Y, %H:%M", time.localtime(now)),
-        command=_command(results.sweep.get("command", "")),
+        command=_command(results.sweep.command),
         states=_states(results.runs),
         seconds=sum(run.seconds for run in results.runs),
         blocks=tuple(_blocks(answers)),
@@ -142,10 +145,6 @@ def _caveats(results: SuiteResults) -> dict[str, str]:
     return {name: caveat for name, caveat in said.items() if caveat}
 
 
-def _is_pretraining(results: SuiteResults, task: str) -> bool:
-    return any(run.pretraining for run in results.runs if run.task == task)
-
-
 def _published(comparisons: Sequence[Comparison]) -> dict[str, PublishedNumbers]:
     """Sort what is published by task."""
     found: dict[str, list[Comparison]] = {}
@@ -157,22 +156,24 @@ def _published(comparisons: Sequence[Comparison]) -> dict[str, PublishedNumbers]
     }
 
 
-def _command(command: str | Sequence[str]) -> str:
-    if isinstance(command, str):
-        return command
+def _command(command: Sequence[str]) -> str:
     # The driver records its arguments alone: it may have been started under either of its two names.
     program = ["python", "experiments/sweep.py"] if command[:1] and command[0].startswith("-") else []
     return shlex.join([*program, *command])
 
 
-def _states(runs: Sequence[Run]) -> dict[State, int]:
-    counts = Counter(run.status.state for run in runs)
-    return {state: counts[state] for state in reversed(_STATE_ORDER) if counts[state]}
+def _states(runs: Sequence[ReportedRun]) -> dict[Status, int]:
+    counts = Counter(run.state.status for run in runs)
+    return {status: counts[status] for status in reversed(_STATUS_ORDER) if counts[status]}
 
 
-def _failures(runs: Sequence[Run]) -> Iterator[Failure]:
-    for status in dict.fromkeys(run.status for run in runs if run.status.advice):
-        yield Failure(status=status, runs=tuple(run for run in runs if run.status == status))
+def _failures(runs: Sequence[ReportedRun]) -> Iterator[Failure]:
+    alike: dict[tuple[str, str], list[ReportedRun]] = {}
+    for run in runs:
+        if advice(run.state):
+            alike.setdefault((run.state.text, run.state.message), []).append(run)
+    for some in alike.values():
+        yield Failure(state=some[0].state, advice=advice(some[0].state), runs=tuple(some))
 
 
 def _blocks(answers: Sequence[Answer]) -> Iterator[Block]:
@@ -197,12 +198,12 @@ def _plotted(found: Answer, *, among: Sequence[Answer]) -> Plotted:
     return Plotted(answer=found, plot=interval(low, sign * difference.mean, high, reach=reach, verdict=found.verdict))
 
 
-def _curves(runs: Sequence[Run], *, task: str) -> str:
+def _curves(runs: Sequence[ReportedRun], *, task: str) -> str:
     of_task = [run for run in runs if run.task == task]
-    by_inputs: dict[str, list[Run]] = {}
+    by_inputs: dict[str, list[ReportedRun]] = {}
     for run in sorted(of_task, key=lambda run: inputs_order(join_inputs(run.inputs))):
         by_inputs.setdefault(join_inputs(run.inputs), []).append(run)
-    validated = metric_of(of_task[0].primary_metric)
+    validated = metric_of(of_task[0].described.primary.metric)
     losses = [_panel(group, f"from {inputs}", "train/loss", "training loss") for inputs, group in by_inputs.items()]
     scores = [
         _panel(
@@ -219,30 +220,30 @@ def _curves(runs: Sequence[Run], *, task: str) -> str:
     return draw([losses, scores], labels=labels)
 
 
-def _panel(runs: Sequence[Run], title: str, name: str, ylabel: str) -> Panel:
+def _panel(runs: Sequence[ReportedRun], title: str, name: str, ylabel: str) -> Panel:
     lines = tuple(
         Line(
             group=run.checkpoint,
             name=f"{words.checkpoint_label(run.checkpoint)}, seed {run.seed}",
-            curve=run.record.curves.get(name, Curve(steps=(), values=())),
-            whole=run.status.state == "finished",
+            curve=run.history.curves.get(name, Curve(steps=(), values=())),
+            whole=run.state.status == "finished",
         )
         for run in sorted(runs, key=lambda run: (run.checkpoint, run.seed))
     )
     return Panel(title=title, ylabel=ylabel, lines=lines)
 
 
-def _pretraining_curves(run: Run) -> str:
-    names = [name.removeprefix("train/") for name in run.record.curves if name.startswith("train/loss")] or ["loss"]
-    constant = {row["metric"]: row["value"] for row in (run.result or {}).get("baselines") or ()}
+def _pretraining_curves(run: ReportedRun) -> str:
+    names = [name.removeprefix("train/") for name in run.history.curves if name.startswith("train/loss")] or ["loss"]
+    constant = {row.metric: row.value for row in (run.result.baselines if run.result else ())}
     panels = [
         Panel(
             title="sum of all losses" if name == "loss" else metric_of(name).label,
             ylabel="loss",
             lines=tuple(
-                Line(group=split, name=words_of, curve=run.record.curves[f"{split}/{name}"])
+                Line(group=split, name=words_of, curve=run.history.curves[f"{split}/{name}"])
                 for split, words_of in (("train", "training"), ("val", "validation"))
-                if f"{split}/{name}" in run.record.curves
+                if f"{split}/{name}" in run.history.curves
             ),
             level=constant.get(name) or math.nan,
         )
@@ -260,32 +261,32 @@ def _gallery(results: SuiteResults, task: str) -> Gallery | None:
     return transfer_gallery([run for run in results.runs if run.task == task], max_samples=num_samples)
 
 
-def _run_href(run: Run) -> str:
+def _run_href(run: ReportedRun) -> str:
     return f"../{quote(run.key)}/"
 
 
-def _log_href(run: Run) -> str:
+def _log_href(run: ReportedRun) -> str:
     """Link the log of the last attempt; empty where there is none."""
-    for name in ("err.log", "out.log"):
-        path = Path("attempts") / str(run.num_attempts) / name
-        if (run.directory / path).is_file():
-            return _run_href(run) + path.as_posix()
+    for attempt in attempts_of(run.directory)[-1:]:
+        for log in (attempt.files.err, attempt.files.out):
+            if log.is_file():
+                return _run_href(run) + log.relative_to(run.directory).as_posix()
     return ""
 
 
-def _primary_value(run: Run) -> str:
-    rows: Sequence[Mapping[str, Any]] = run.result["rows"] if run.result else ()
-    for row in rows:
-        if (row["metric"], row["protocol"]) == (run.primary_metric, run.primary_protocol):
-            metric = metric_of(row["metric"])
-            return "diverged" if row["value"] is None else f"{words.number(row['value'], metric=metric)} {metric.label}"
+def _primary_value(run: ReportedRun) -> str:
+    primary = run.described.primary
+    for row in run.result.rows if run.result else ():
+        if (row.metric, row.protocol) == (primary.metric, primary.protocol):
+            metric = metric_of(row.metric)
+            return "diverged" if row.value is None else f"{words.number(row.value, metric=metric)} {metric.label}"
     return ""
 
 
-def _versions(runs: Sequence[Run]) -> dict[str, str]:
+def _versions(runs: Sequence[ReportedRun]) -> dict[str, str]:
     """List package versions; a package that changed between runs shows all of them."""
     found: dict[str, dict[str, None]] = {}
     for run in runs:
-        for package, version in (run.result or {}).get("environment", {}).items():
+        for package, version in (run.result.environment if run.result else {}).items():
             found.setdefault(package, {})[str(version)] = None
     return {package: " and ".join(versions) for package, versions in sorted(found.items())}

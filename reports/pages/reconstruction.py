@@ -10,11 +10,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from multimae.record.files import write_text
+from multimae.record.files import read_json, write_text
 from multimae.tables.modalities import modality
 from reports.pages.templates import environment
-from reports.read.results import Run, SuiteResults
-from reports.read.status import read_json
+from reports.read.results import ReportedRun, SuiteResults
 from reports.say import words
 
 FOLDER = Path("artifacts") / "reconstruction"
@@ -94,10 +93,10 @@ def label(output: str) -> str:
     return LABELS.get(name, name) if name == output else f"normalised {LABELS.get(name, name)}"
 
 
-def _heading(run: Run, *, index: Index) -> Heading:
+def _heading(run: ReportedRun, *, index: Index) -> Heading:
     facts = {
         "Data set": words.dataset_label(index["dataset"]),
-        "Model": run.size,
+        "Model": run.described.size,
         "Trained for": words.count(run.steps, "step"),
         "Reads": ", ".join(label(name) for name in index["settings"]["modalities"]),
         "Visible in training": f"{index['num_visible_tokens']} of {_num_tokens(index)} tokens",

@@ -1,37 +1,28 @@
 """Whether a report still says what the run directories say: sizes and times of the files it was made from."""
 
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from multimae.record.files import write_json
-from reports.read.status import read_json
+from multimae.record.attempt import attempts_of
+from multimae.record.files import read_json, write_json
+from multimae.record.paths import RunDir, SuiteDir
+from multimae.record.sweep import Sweep
 
 INPUTS_NAME = "inputs.json"
-_PATTERNS = (
-    "run.json",
-    "result.json",
-    "spool/*.jsonl",
-    "attempts/*/job.json",
-    "attempts/*/started.json",
-    "attempts/*/exit.json",
-)
 
 
 def is_fresh(runs_dir: Path, suite: str) -> bool:
     """Tell whether making the report again would change nothing; reads no file but two small ones."""
-    report_dir = runs_dir / suite / "report"
-    try:
-        recorded = json.loads((report_dir / INPUTS_NAME).read_text("utf-8"))
-        if not all((report_dir / name).is_file() for name in recorded["outputs"]):
-            return False
-        if recorded["expires"] is not None and time.time() > recorded["expires"]:
-            return False
-        return bool(recorded["inputs"] == look(runs_dir, suite=suite))
-    except (FileNotFoundError, json.JSONDecodeError, KeyError):
+    report_dir = SuiteDir(runs_dir / suite).report
+    recorded = read_json(report_dir / INPUTS_NAME)
+    if recorded is None or not all((report_dir / name).is_file() for name in recorded.get("outputs", [INPUTS_NAME])):
         return False
+    expires = recorded.get("expires")
+    if expires is not None and time.time() > expires:
+        return False
+    return bool(recorded.get("inputs") == look(runs_dir, suite=suite))
 
 
 def look(runs_dir: Path, *, suite: str) -> dict[str, list[int]]:
@@ -50,10 +41,14 @@ def remember(report_dir: Path, *, inputs: dict[str, list[int]], outputs: list[st
 
 
 def _inputs(suite_dir: Path) -> Iterator[Path]:
-    sweep = read_json(suite_dir / "sweep.json")
+    sweep = Sweep.read(suite_dir)
     if sweep is None:
         return
-    yield suite_dir / "sweep.json"
-    for key in sweep["keys"]:
-        for pattern in _PATTERNS:
-            yield from (suite_dir / key).glob(pattern)
+    yield SuiteDir(suite_dir).sweep
+    for key in sweep.keys:
+        files = RunDir(suite_dir / key)
+        yield from (path for path in (files.run, files.result) if path.exists())
+        yield from (path for _, path in files.spool_files())
+        for attempt in attempts_of(files.path):
+            said = (attempt.files.job, attempt.files.started, attempt.files.ending)
+            yield from (path for path in said if path.exists())

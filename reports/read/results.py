@@ -10,10 +10,15 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from multimae.record.attempt import attempts_of
+from multimae.record.events import History, read_history
+from multimae.record.paths import suites_in
+from multimae.record.result import Result, Score
+from multimae.record.run import Run
+from multimae.record.state import RunState, run_state, with_dependencies
+from multimae.record.sweep import Sweep
 from multimae.tables.metrics import METRICS, Metric
 from multimae.tables.modalities import MODALITIES
-from reports.read.spool import Record, read_record
-from reports.read.status import Attempt, Status, own_status, read_attempts, read_json, with_dependencies
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,91 +36,117 @@ _KEY = re.compile(r"(?P<task>.+)-(?P<checkpoint>[^-]+)-(?P<inputs>[^-]+)-s(?P<se
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class ReportedRun:
     """One training: what was asked for, where it stands, and its result once there is one.
 
-    `dataset` is what it reads, which rooms may be whatever its task is called. `settings` are flat, a recipe's fields
-    at their defaults left out; they, `profile` and the primary number are empty while there is no run.json.
+    `described` is its run.json; where that is missing, it says no more than the run's key does. `dataset` is what it
+    reads, which rooms may be whatever its task is called.
     """
 
-    key: str
     directory: Path
-    task: str
-    checkpoint: str
-    inputs: tuple[str, ...]
-    seed: int
+    described: Run
     dataset: str
-    size: str
-    profile: str
-    settings: Mapping[str, Any]
-    digest: str
-    digest_parts: Mapping[str, str]
-    data_source: Mapping[str, str]
-    primary_metric: str
-    primary_protocol: str
-    status: Status
-    record: Record
+    state: RunState
+    history: History
     num_attempts: int
-    result: Mapping[str, Any] | None
+    result: Result | None
+
+    @property
+    def key(self) -> str:
+        return self.directory.name
+
+    @property
+    def task(self) -> str:
+        return self.described.task
+
+    @property
+    def checkpoint(self) -> str:
+        return self.described.checkpoint
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return self.described.inputs
+
+    @property
+    def seed(self) -> int:
+        return self.described.seed
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Flat; a recipe's fields at their defaults are left out."""
+        return self.described.settings
+
+    @property
+    def digest(self) -> str:
+        return self.key.rpartition("-")[2]
+
+    @property
+    def digest_parts(self) -> dict[str, str]:
+        """What went into the digest, in ten characters a part: two runs agree on a part when these agree."""
+        return {part: _short(value) for part, value in self.described.digest.items() if value}
 
     @property
     def steps(self) -> int:
-        return int(self.result["steps"]) if self.result else self.record.step
+        return self.result.steps if self.result else self.history.step
 
     @property
     def seconds(self) -> float:
-        return float(self.result["seconds"]) if self.result else self.record.seconds
+        return self.result.seconds if self.result else self.history.seconds
 
     @property
     def pretraining(self) -> bool:
         """Whether other runs start from this one's weights."""
-        return is_pretraining(self.task)
+        return self.described.pretraining
 
 
 @dataclass(frozen=True, kw_only=True)
 class SuiteResults:
-    """A suite's current plan and its runs, in the plan's order; `sweep` is sweep.json.
+    """A suite's current plan and its runs, in the plan's order.
 
     `datasets` maps what the runs read to its number of images per split and its folder, as far as sweep.json tells.
     """
 
     suite: str
     datasets: Mapping[str, Mapping[str, Any]]
-    sweep: Mapping[str, Any]
-    runs: tuple[Run, ...]
+    sweep: Sweep
+    runs: tuple[ReportedRun, ...]
 
     @property
     def num_transfers(self) -> int:
         """Count what is measured: tasks from one set of inputs each."""
         return len({(run.task, run.inputs) for run in self.runs if not run.pretraining})
 
-
-def is_pretraining(task: str) -> bool:
-    return task.endswith("-pretrain")
+    @property
+    def pretraining_tasks(self) -> frozenset[str]:
+        """The tasks that are pre-trainings."""
+        return frozenset(run.task for run in self.runs if run.pretraining)
 
 
 def read_suite(runs_dir: Path, *, suite: str, now: float) -> SuiteResults:
     """Read everything that a report of `suite` needs; `now` (unix seconds) decides which running jobs are silent."""
     sweep = read_sweep(runs_dir, suite=suite)
-    drafts = {key: _read_draft(runs_dir / suite / key) for key in sweep["keys"]}
-    own = {key: draft.own_status(now) for key, draft in drafts.items()}
-    statuses = with_dependencies(own, depends_on={key: draft.depends_on for key, draft in drafts.items()})
-    runs = tuple(draft.run(status=statuses[key], sweep=sweep) for key, draft in drafts.items())
+    folders = {key: runs_dir / suite / key for key in sweep.keys}
+    described = {key: Run.read(folder) or _described_by_key(key, sweep=sweep) for key, folder in folders.items()}
+    own = {key: run_state(folder, now=now) for key, folder in folders.items()}
+    states = with_dependencies(own, depends_on={key: run.depends_on for key, run in described.items()})
+    runs = tuple(
+        _reported(folder, described=described[key], state=states[key], sweep=sweep) for key, folder in folders.items()
+    )
     return SuiteResults(suite=suite, datasets=_datasets(runs, sweep=sweep), sweep=sweep, runs=runs)
 
 
-def read_sweep(runs_dir: Path, *, suite: str) -> dict[str, Any]:
-    """Return sweep.json, or say which suites there are."""
-    sweep = read_json(runs_dir / suite / "sweep.json")
+def read_sweep(runs_dir: Path, *, suite: str) -> Sweep:
+    """Return the current plan of a suite, or say which suites there are."""
+    sweep = Sweep.read(runs_dir / suite)
     if sweep is None:
-        known = sorted(path.parent.name for path in runs_dir.glob("*/sweep.json"))
+        known = suites_in(runs_dir)
         nearest = get_close_matches(suite, known, n=1, cutoff=0.4)
         hint = f"; did you mean {nearest[0]}?" if nearest else ""
         raise FileNotFoundError(
             f"no suite {suite!r} under {runs_dir}{hint} (found: {', '.join(known) or 'none'}); "
             f"sweep.py --suite {suite} makes one"
         )
-    return dict(sweep)
+    return sweep
 
 
 def to_frame(results: SuiteResults) -> "pd.DataFrame":
@@ -157,81 +188,42 @@ def inputs_order(inputs: str) -> tuple[int, list[int]]:
     return len(names), [known.index(name) if name in known else len(known) for name in names]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Draft:
-    """The files of one run, before the runs it depends on are known."""
-
-    directory: Path
-    described: Mapping[str, Any]
-    result: Mapping[str, Any] | None
-    attempts: tuple[Attempt, ...]
-    record: Record
-
-    @property
-    def depends_on(self) -> tuple[str, ...]:
-        return tuple(self.described.get("depends_on") or ())
-
-    def own_status(self, now: float) -> Status:
-        return own_status(result=self.result, attempts=self.attempts, last_sign=self.record.last_time, now=now)
-
-    def run(self, *, status: Status, sweep: Mapping[str, Any]) -> Run:
-        described, primary = self.described, self.described.get("primary") or {}
-        return Run(
-            key=self.directory.name,
-            directory=self.directory,
-            task=described["task"],
-            checkpoint=described["checkpoint"],
-            inputs=tuple(described["inputs"]),
-            seed=int(described["seed"]),
-            dataset=self._dataset(otherwise=str(sweep["dataset"])),
-            size=str(described.get("size", sweep.get("size", ""))),
-            profile=str(described.get("profile", sweep.get("profile", ""))),
-            settings=described.get("settings") or {},
-            digest=self.directory.name.rsplit("-", 1)[-1],
-            digest_parts={part: _short(value) for part, value in (described.get("digest") or {}).items() if value},
-            data_source=described.get("dataset") or {},
-            primary_metric=primary.get("metric", ""),
-            primary_protocol=primary.get("protocol", ""),
-            status=status,
-            record=self.record,
-            num_attempts=len(self.attempts),
-            result=self.result,
-        )
-
-    def _dataset(self, *, otherwise: str) -> str:
-        planned = (self.described.get("dataset") or {}).get("name")
-        return str(planned or (self.result or {}).get("dataset") or otherwise)
-
-
-def _datasets(runs: Sequence[Run], *, sweep: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Count the images of every data set read; a sweep.json of one data set once had its counts at the top."""
-    counts: Mapping[str, Mapping[str, Any]] = sweep.get("datasets") or {
-        sweep["dataset"]: {name: sweep[name] for name in ("num_train", "num_test") if name in sweep}
-    }
-    return {name: counts.get(name, {}) for name in dict.fromkeys(run.dataset for run in runs) or counts}
-
-
-def _read_draft(directory: Path) -> _Draft:
-    described = read_json(directory / "run.json") or _described_by_key(directory.name)
-    return _Draft(
-        directory=directory,
+def _reported(folder: Path, *, described: Run, state: RunState, sweep: Sweep) -> ReportedRun:
+    result = Result.read(folder)
+    return ReportedRun(
+        directory=folder,
         described=described,
-        result=read_json(directory / "result.json"),
-        attempts=read_attempts(directory),
-        record=read_record(directory),
+        dataset=described.dataset.name or (result.dataset if result else "") or sweep.dataset,
+        state=state,
+        history=read_history(folder),
+        num_attempts=len(attempts_of(folder)),
+        result=result,
     )
 
 
-def _described_by_key(key: str) -> dict[str, Any]:
+def _datasets(runs: Sequence[ReportedRun], *, sweep: Sweep) -> dict[str, Mapping[str, Any]]:
+    """Return what is known of every data set that the runs read."""
+    names = dict.fromkeys(run.dataset for run in runs) or sweep.datasets
+    return {name: sweep.datasets.get(name, {}) for name in names}
+
+
+def _described_by_key(key: str, *, sweep: Sweep) -> Run:
+    """Return as much of a run as its key and the sweep tell: a driver was killed before it wrote the rest."""
     found = _KEY.fullmatch(key)
     if found is None:
         raise ValueError(f"sweep.json lists {key!r}; wanted <task>-<checkpoint>-<inputs>-s<seed>-<digest>")
-    return {
-        "task": found["task"],
-        "checkpoint": found["checkpoint"],
-        "inputs": found["inputs"].split("+"),
-        "seed": int(found["seed"]),
-    }
+    return Run.from_plain(
+        {
+            "key": key,
+            "suite": sweep.suite,
+            "task": found["task"],
+            "checkpoint": found["checkpoint"],
+            "inputs": found["inputs"].split("+"),
+            "seed": int(found["seed"]),
+            "size": sweep.size,
+            "profile": sweep.profile,
+        }
+    )
 
 
 def _short(part: Any) -> str:
@@ -240,41 +232,41 @@ def _short(part: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
-def _rows(run: Run, *, suite: str) -> Iterator[dict[str, Any]]:
+def _rows(run: ReportedRun, *, suite: str) -> Iterator[dict[str, Any]]:
     about = {
         "run": run.key, "suite": suite, "task": run.task, "checkpoint": run.checkpoint,
-        "inputs": join_inputs(run.inputs), "seed": run.seed, "size": run.size, "dataset": run.dataset,
+        "inputs": join_inputs(run.inputs), "seed": run.seed, "size": run.described.size, "dataset": run.dataset,
         "steps": run.steps, "seconds": run.seconds, "attempts": run.num_attempts, "digest": run.digest,
-        "status": run.status.text,
+        "status": run.state.text,
     }  # fmt: skip
     if run.result is None:
         yield about | {"value": math.nan}
         return
-    for row in run.result["rows"]:
-        status = "diverged" if row["value"] is None else run.status.text
+    for row in run.result.rows:
+        status = "diverged" if row.value is None else run.state.text
         yield about | _number(row) | _scoring(row, run=run) | {"status": status}
-    for row in run.result.get("baselines") or ():
+    for row in run.result.baselines:
         yield about | _number(row) | {"checkpoint": CONSTANT, "status": "baseline"}
 
 
-def _number(row: Mapping[str, Any]) -> dict[str, Any]:
-    metric = metric_of(row["metric"])
+def _number(row: Score) -> dict[str, Any]:
+    metric = metric_of(row.metric)
     return {
-        "split": row["split"],
-        "protocol": row["protocol"],
+        "split": row.split,
+        "protocol": row.protocol,
         "metric": metric.name,
-        "value": math.nan if row["value"] is None else float(row["value"]),
-        "n": row.get("n"),
+        "value": row.number,
+        "n": row.n,
         "unit": metric.unit,
         "higher_is_better": metric.higher_is_better,
     }
 
 
-def _scoring(row: Mapping[str, Any], *, run: Run) -> dict[str, str]:
+def _scoring(row: Score, *, run: ReportedRun) -> dict[str, str]:
     """Say which weights a number belongs to and how they were shown the images: only `standard` has ways to choose."""
-    chosen = run.settings if row["protocol"] == "standard" else {}
+    chosen = run.settings if row.protocol == "standard" else {}
     return {
-        "selection": row.get("selection", "last"),
+        "selection": row.selection,
         "inference": chosen.get("recipe.inference", "whole"),
         "flip": chosen.get("recipe.flip", "none"),
     }

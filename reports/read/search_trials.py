@@ -8,14 +8,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports.read.spool import read_record
-from reports.read.status import read_json
+from multimae.record.events import read_history
+from multimae.record.files import read_json
+from multimae.record.paths import SuiteDir, searches_in
+from multimae.record.result import Result
 
 if TYPE_CHECKING:
     import optuna
-
-SEARCH = "search.json"
-JOURNAL = "study.journal"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,9 +75,9 @@ class SearchRecord:
 def read_search(runs_dir: Path, name: str) -> SearchRecord:
     """Read a search at any time of its life; FileNotFoundError lists those there are."""
     folder = runs_dir / name
-    described = read_json(folder / SEARCH)
+    described = read_json(SuiteDir(folder).search)
     if described is None:
-        known = sorted(path.parent.name for path in runs_dir.glob(f"*/{SEARCH}"))
+        known = searches_in(runs_dir)
         nearest = get_close_matches(name, known, n=1, cutoff=0.4)
         hint = f"; did you mean {nearest[0]}?" if nearest else ""
         raise FileNotFoundError(f"no search {name!r} under {runs_dir}{hint} (found: {', '.join(known) or 'none'})")
@@ -100,10 +99,11 @@ def repeated_values(runs_dir: Path, search: SearchRecord, *, label: str) -> dict
     primary = search.described["primary"]
     found: dict[int, float] = {}
     for key in search.described["repeats"].get(label, ()):
-        result = read_json(runs_dir / search.described["name"] / key / "result.json")
-        for row in result["rows"] if result else ():
-            if (row["split"], row["protocol"], row["metric"]) == ("test", primary["protocol"], primary["metric"]):
-                found[int(result["seed"])] = math.nan if row["value"] is None else float(row["value"])
+        result = Result.read(runs_dir / search.described["name"] / key)
+        for row in result.rows if result else ():
+            if (row.split, row.protocol, row.metric) == ("test", primary["protocol"], primary["metric"]):
+                assert result is not None
+                found[result.seed] = row.number
     return found
 
 
@@ -113,7 +113,7 @@ def _study(folder: Path, described: Mapping[str, Any]) -> "optuna.Study":
     from optuna.storages.journal import JournalFileBackend
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage: Any = described["storage"] or JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
+    storage: Any = described["storage"] or JournalStorage(JournalFileBackend(str(SuiteDir(folder).journal)))
     return optuna.load_study(study_name=described["name"], storage=storage)
 
 
@@ -134,9 +134,8 @@ def _trial(trial: Any, *, folder: Path) -> TrialRecord:
 
 
 def _hours(run_dir: Path) -> float:
-    result = read_json(run_dir / "result.json")
-    seconds = float(result["seconds"]) if result else read_record(run_dir).seconds
-    return seconds / 3600
+    result = Result.read(run_dir)
+    return (result.seconds if result else read_history(run_dir).seconds) / 3600
 
 
 def _dominated(scores: Sequence[float], *, by: Any) -> bool:

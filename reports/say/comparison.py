@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from benchmarks.published import Published, all_published
 from multimae.tables.metrics import Metric
-from reports.read.results import Run, SuiteResults, join_inputs, metric_of
+from reports.read.results import ReportedRun, SuiteResults, join_inputs, metric_of
 from reports.say import words
 from reports.say.tables import Cell, FrameRow, Setting, cell_of, split
 
@@ -187,7 +187,7 @@ def _comparison(
     )
 
 
-def _counterparts(published: Published, *, runs: Sequence[Run]) -> list[Run]:
+def _counterparts(published: Published, *, runs: Sequence[ReportedRun]) -> list[ReportedRun]:
     """Return our runs from the very weights, else from the suite's own pre-training by the same method."""
     own = [OWN_CHECKPOINT] if published.method == OWN_METHOD else []
     measured = [run for run in runs if (run.task, set(run.inputs)) == (published.task, set(published.inputs))]
@@ -197,23 +197,23 @@ def _counterparts(published: Published, *, runs: Sequence[Run]) -> list[Run]:
     return []
 
 
-def _setup(run: Run, published: Published) -> Iterator[Mismatch]:
+def _setup(run: ReportedRun, published: Published) -> Iterator[Mismatch]:
     """Compare what was trained on what, from which weights."""
     if run.dataset != published.dataset:
         here, there = words.dataset_label(run.dataset), words.dataset_label(published.dataset)
         yield Mismatch(kind="data set", text=f"{here}, not {there}")
-    if run.size != published.size:
-        here, there = words.size_label(run.size), words.size_label(published.size)
+    if run.described.size != published.size:
+        here, there = words.size_label(run.described.size), words.size_label(published.size)
         yield Mismatch(kind="size", text=f"{here}, not {there}")
     if run.checkpoint != published.checkpoint:
         yield Mismatch(kind="weights", text=f"own pre-training, not {published.checkpoint}")
     changes = list(_changes(run, published))
     yield from changes
-    if run.profile != "paper" and not changes:
-        yield Mismatch(kind="recipe", text=f"profile {run.profile or 'unknown'}, not paper")
+    if run.described.profile != "paper" and not changes:
+        yield Mismatch(kind="recipe", text=f"profile {run.described.profile or 'unknown'}, not paper")
 
 
-def _changes(run: Run, published: Published) -> Iterator[Mismatch]:
+def _changes(run: ReportedRun, published: Published) -> Iterator[Mismatch]:
     """List where a run's settings leave the task's `paper` recipe, what readers ask for first at the front."""
     if not run.settings:
         yield Mismatch(kind="recipe", text="settings not recorded")
@@ -230,19 +230,18 @@ def _changes(run: Run, published: Published) -> Iterator[Mismatch]:
             yield Mismatch(kind="recipe", text=f"{name} {run.settings[name]}, not {there}")
 
 
-def _scored(run: Run, published: Published, *, num_test: int) -> Iterator[Mismatch]:
+def _scored(run: ReportedRun, published: Published, *, num_test: int) -> Iterator[Mismatch]:
     """Compare how the published protocol was carried out: on which images, with which weights, shown how."""
-    rows = [row for row in (run.result or {}).get("rows", ()) if row["protocol"] == published.protocol]
+    rows = [row for row in (run.result.rows if run.result else ()) if row.protocol == published.protocol]
     wanted = published.num_images or num_test
     for row in rows:
-        if row["split"] != "test":
-            yield Mismatch(kind="images", text=f"scored on the {row['split']} split, not on test images")
-        elif run.dataset == published.dataset and wanted and row.get("n") != wanted:
+        if row.split != "test":
+            yield Mismatch(kind="images", text=f"scored on the {row.split} split, not on test images")
+        elif run.dataset == published.dataset and wanted and row.n != wanted:
             remedy = f" ({run.task}.paper_num_images={wanted})" if 0 < wanted < num_test else ""
-            yield Mismatch(kind="images", text=f"{row.get('n')} test images, not {wanted}{remedy}")
-        selection = row.get("selection", "last")
-        if published.selection and selection != published.selection:
-            text = f"{_WEIGHTS[selection]}, not {_WEIGHTS[published.selection]}"
+            yield Mismatch(kind="images", text=f"{row.n} test images, not {wanted}{remedy}")
+        if published.selection and row.selection != published.selection:
+            text = f"{_WEIGHTS[row.selection]}, not {_WEIGHTS[published.selection]}"
             yield Mismatch(kind="selection", text=f"{text} (recipe.selection={published.selection})")
     if published.protocol == "standard":
         for name, plain in (("inference", "whole"), ("flip", "none")):

@@ -24,13 +24,13 @@ from multimae.data.folder import MultiModalFolder
 from multimae.data.maps import Sample
 from multimae.data.sample import DataError, DataNotFoundError
 from multimae.data.source import class_names, fingerprint
+from multimae.engine.failures import PreemptedError
 from multimae.engine.job import execute
 from multimae.engine.resume import load_checkpoint
 from multimae.engine.signals import StopRequest
 from multimae.packing.source import PackSource
 from multimae.prepare.conversion import Report, prepare
 from multimae.record.attempt import Attempt
-from multimae.record.failures import PreemptedError
 from tests.engine.test_engine_resume import StopAfter
 from tests.made import tiny_dataset
 from tests.made.brief_suite import SUITE

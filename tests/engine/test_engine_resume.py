@@ -10,11 +10,11 @@ import torch
 from experiments.plan.planning import Data, PlannedRun, make_plan
 from experiments.plan.rundirs import prepare
 from experiments.plan.suite import expand
+from multimae.engine.failures import PreemptedError
 from multimae.engine.job import execute
 from multimae.engine.resume import load_checkpoint, save_checkpoint
 from multimae.engine.signals import StopRequest
 from multimae.record.attempt import Attempt
-from multimae.record.failures import PreemptedError
 from tests.made.brief_suite import SUITE as BRIEF
 from tests.made.tinydata import write_frames
 

@@ -16,13 +16,13 @@ from torch import nn
 from experiments.plan.planning import Data, make_plan
 from experiments.plan.rundirs import prepare
 from experiments.plan.suite import expand
+from multimae.engine.failures import PreemptedError, SettingsError
 from multimae.engine.job import execute
 from multimae.engine.resume import load_checkpoint
 from multimae.engine.selection import BestWeights, selection_of
 from multimae.engine.signals import StopRequest
 from multimae.evaluation.evaluate import Evaluation, Evaluations
 from multimae.record.attempt import Attempt
-from multimae.record.failures import PreemptedError, SettingsError
 from multimae.registry import MODELS
 from tests.made.brief_suite import SUITE as BRIEF
 from tests.made.tinydata import write_frames

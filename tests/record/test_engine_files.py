@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from multimae.record.attempt import Attempt, current_attempt, lease_holder
-from multimae.record.failures import (
+from multimae.engine.failures import (
     DivergedError,
     PreemptedError,
     SupersededError,
     exit_code,
     kind_of,
 )
+from multimae.record.attempt import Attempt, current_attempt, lease_holder
 from multimae.record.files import write_atomically, write_json
 from multimae.record.spool import Spool
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from optuna.trial import TrialState
+from slurm.attempts import attempt_numbers, read_job
 
 from reports.read.search_trials import read_search
-from slurm.attempts import attempt_numbers, read_job
 from slurm.squeue import queued_jobs
 from slurm.states import JobState
 from tests.drive.test_sweep import spool, wait_for

@@ -1,24 +1,9 @@
 """Why a training ended: every ending has a kind, an exit code and a message a user can act on. Free of torch."""
 
 import errno
-from typing import Literal, get_args
 
-Kind = Literal[
-    "finished",
-    "preempted",
-    "paused",
-    "nan",
-    "data",
-    "gpu_oom",
-    "host_oom",
-    "disk_full",
-    "config",
-    "superseded",
-    "error",
-]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-
-EXIT_CODES: dict[Kind, int] = {"finished": 0, "paused": 0, "preempted": 75, "config": 2, "data": 3}
+from multimae.record.endings import ExitKind
+from multimae.record.lease import SupersededError
 
 
 class DivergedError(RuntimeError):
@@ -36,15 +21,11 @@ class PausedError(RuntimeError):
         super().__init__(f"waits at step {step} for the search's word")
 
 
-class SupersededError(RuntimeError):
-    """A later attempt owns the run."""
-
-
 class SettingsError(ValueError):
     """The run's settings cannot be carried out."""
 
 
-def kind_of(error: BaseException) -> Kind:
+def kind_of(error: BaseException) -> ExitKind:
     """Name the kind of failure an exception stands for, looking through the exceptions that caused it."""
     for link in _chain(error):
         kind = _kind_of_one(link)
@@ -53,8 +34,8 @@ def kind_of(error: BaseException) -> Kind:
     return "error"
 
 
-def _kind_of_one(error: BaseException) -> Kind:
-    by_type: tuple[tuple[type[BaseException], Kind], ...] = (
+def _kind_of_one(error: BaseException) -> ExitKind:
+    by_type: tuple[tuple[type[BaseException], ExitKind], ...] = (
         (DivergedError, "nan"),
         (PreemptedError, "preempted"),
         (PausedError, "paused"),
@@ -86,8 +67,3 @@ def _chain(error: BaseException) -> list[BaseException]:
         links.append(link)
         link = link.__cause__ or link.__context__
     return links
-
-
-def exit_code(kind: Kind) -> int:
-    """Return the process exit code of a kind; anything not listed is 1."""
-    return EXIT_CODES.get(kind, 1)

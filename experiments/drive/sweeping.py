@@ -1,0 +1,109 @@
+"""A sweep from submission to report, as a person watches it, leaves it and comes back to it."""
+
+import argparse
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from experiments.drive.driver import Driver
+from experiments.drive.launching import launcher_of
+from experiments.drive.leaving import DETACHED, detach
+from experiments.drive.loop import States, bring_to_end, keep_on
+from experiments.drive.screen import Screen, print_lost, say, summary
+from experiments.drive.tracker import Tracker
+from experiments.drive.trainings import works_of
+from experiments.drive.work import Machine
+from experiments.plan.errors import PreconditionError
+from experiments.plan.planning import PlannedRun, datasets_of
+from experiments.plan.rundirs import prepare, sweep_of
+from experiments.plan.show import print_plan
+from experiments.plan.suite import Suite
+from multimae.record.locks import FileLock
+from multimae.record.paths import SuiteDir
+from multimae.record.state import RunState
+from slurm.launcher import SubmissionError
+
+DOOR = Path(__file__).parents[1] / "sweep.py"
+
+
+def sweep(plan: Sequence[PlannedRun], *, suite: Suite, arguments: argparse.Namespace, argv: Sequence[str]) -> int:
+    """Submit what is not finished, watch until it is, mirror into MLflow, report; return the exit code."""
+    console = Console()
+    suite_dir = arguments.runs_dir.resolve() / suite.name
+    suite_dir.mkdir(parents=True, exist_ok=True)
+    machine = Machine.this(max_parallel=arguments.max_parallel, devices=arguments.devices)
+    works = works_of(plan, suite_dir=suite_dir, machine=machine)
+    driver = Driver(works, suite_dir=suite_dir, launcher=launcher_of(arguments), machine=machine)
+    title = f"{suite.title} on {', '.join(datasets_of(plan))}"
+    with FileLock(SuiteDir(suite_dir).lock) as lock:
+        if not lock.try_take():
+            say(f"another sweep drives {suite_dir}; following it", console=console)
+            return _follow_another(driver, lock=lock, title=title, console=console)
+        sweep_of(plan, title=suite.title, command=argv, created=time.time()).write(suite_dir)
+        for planned in plan:
+            prepare(planned, suite_dir=suite_dir)
+        driver.recover()
+        states: States = driver.look()
+        if driver.is_over(states):
+            say(f"nothing to start: {summary(states)}", console=console)
+            return conclude(states, suite_dir=suite_dir, console=console)
+        print_plan(plan, suite_dir=suite_dir, reasons={})
+        on = [sys.executable, str(DOOR), *argv]
+        if arguments.detach:
+            return detach(driver, command=on, lock=lock, console=console)
+        try:
+            states = _watch(driver, title=title, console=console)
+        except SubmissionError as error:
+            raise PreconditionError(f"{error}\nwhat was submitted before goes on") from error
+        except KeyboardInterrupt:
+            detach(driver, command=on, lock=lock, console=console)
+            return DETACHED
+        return conclude(states, suite_dir=suite_dir, console=console)
+
+
+def _watch(driver: Driver, *, title: str, console: Console) -> States:
+    """Submit and show until nothing is left to do."""
+    tracker = Tracker(driver.suite_dir)
+    with Screen(console, title=title) as screen:
+
+        def see(states: States) -> None:
+            screen.show(states)
+            tracker.tick(states)
+
+        return bring_to_end(driver, see=see)
+
+
+def _follow_another(driver: Driver, *, lock: FileLock, title: str, console: Console) -> int:
+    """Show what another driver of the same suite does, until it ends; leaving changes nothing."""
+    try:
+        with Screen(console, title=title) as screen:
+            keep_on(lambda: _seen_while_driven(driver, lock=lock, screen=screen), launcher=driver.launcher)
+    except KeyboardInterrupt:
+        return DETACHED
+    return conclude(driver.look(), suite_dir=driver.suite_dir, console=console)
+
+
+def _seen_while_driven(driver: Driver, *, lock: FileLock, screen: Screen) -> bool:
+    """Show how the runs stand; say whether another process still drives them."""
+    if lock.try_take():
+        return False
+    screen.show(driver.look())
+    return True
+
+
+def conclude(states: Mapping[str, RunState], *, suite_dir: Path, console: Console) -> int:
+    """Mirror and report all there is; return 1 where a run has not finished."""
+    from reports.read.freshness import is_fresh
+
+    Tracker(suite_dir).round(states)
+    runs_dir, suite = suite_dir.parent, suite_dir.name
+    if not is_fresh(runs_dir, suite):
+        from reports.make import make_report
+
+        make_report(runs_dir, suite)
+    lost = print_lost(states, console=console)
+    say(f"{summary(states)}. Report: {SuiteDir(suite_dir).report / 'index.html'}", console=console)
+    return 1 if lost else 0

@@ -1,0 +1,199 @@
+"""A search from its first trial to its report, as a person starts it, leaves it and comes back to it."""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+
+from optuna.trial import TrialState
+from rich.console import Console
+
+from experiments.drive.driver import Driver
+from experiments.drive.launching import launcher_of
+from experiments.drive.leaving import DETACHED
+from experiments.drive.loop import States, bring_to_end, keep_on
+from experiments.drive.screen import say, summary
+from experiments.drive.tracker import Tracker
+from experiments.drive.trainings import works_of
+from experiments.drive.work import Machine
+from experiments.plan.errors import PreconditionError
+from experiments.plan.rundirs import prepare, sweep_of
+from experiments.plan.starts import fetch_published
+from experiments.searches.described import describe_search
+from experiments.searches.leaving import detach_search, requeue_before_the_limit, shown_by, take_lock
+from experiments.searches.loop import Budget, Search
+from experiments.searches.planning import SearchPlan, plan_search, search_dir
+from experiments.searches.show import TrialLog, print_search
+from experiments.searches.study import StudyRecord, open_study
+from experiments.searches.trainings import RunTrainings
+from multimae.record.locks import FileLock
+from multimae.record.paths import SuiteDir
+from slurm.launcher import Launcher, SubmissionError
+
+SLOTS_ON_SLURM = 8
+
+
+def search(arguments: argparse.Namespace, *, argv: Sequence[str]) -> int:
+    """Search until the budget is spent, repeat the best, report; return the exit code."""
+    plan = plan_search(arguments)
+    console = Console()
+    if arguments.dry_run:
+        print_search(plan, arguments=arguments, console=console)
+        return 0
+    fetch_published(plan.weights)
+    folder = search_dir(arguments, name=plan.name)
+    launcher = launcher_of(arguments)
+    with FileLock(SuiteDir(folder).lock) as lock:
+        if not take_lock(lock, console=console):
+            raise PreconditionError(
+                f"another process drives the search in {folder}; it goes on by itself, {shown_by(plan.name)}"
+            )
+        record = _open(plan, arguments=arguments)
+        describe_search(plan, arguments=arguments, folder=folder)
+        if arguments.detach:
+            lock.close()
+            return detach_search(launcher, name=plan.name, folder=folder, argv=argv, console=console)
+        requeue_before_the_limit()
+        print_search(plan, arguments=arguments, console=console)
+        try:
+            _pretrain(plan, arguments=arguments, launcher=launcher, console=console)
+            return _Process(plan, record=record, arguments=arguments, launcher=launcher, console=console).run()
+        except SubmissionError as error:
+            raise PreconditionError(f"{error}\nwhat was submitted before goes on") from error
+        except KeyboardInterrupt:
+            say("stopped; what trains goes on, and the same command goes on with the search", console=console)
+            return DETACHED
+
+
+class _Process:
+    """One process of a search: what it knows besides the study is what to say next."""
+
+    def __init__(
+        self,
+        plan: SearchPlan,
+        *,
+        record: StudyRecord,
+        arguments: argparse.Namespace,
+        launcher: Launcher,
+        console: Console,
+    ) -> None:
+        self.plan, self.record, self.arguments, self.console = plan, record, arguments, console
+        self.folder = search_dir(arguments, name=plan.name)
+        machine = Machine.this(max_parallel=arguments.max_parallel, devices=arguments.devices)
+        self.driver = Driver([], suite_dir=self.folder, launcher=launcher, machine=machine)
+        slots = arguments.parallel or (SLOTS_ON_SLURM if launcher.has_queue else machine.cores)
+        self.budget = Budget(trials=arguments.trials, parallel=slots, retries=arguments.retries)
+        self.trainings = RunTrainings(plan, driver=self.driver)
+        self.tracker = Tracker(self.folder)
+        self.log = TrialLog(console)
+
+    def run(self) -> int:
+        """Search, then repeat; the study and the page are up to date whenever this is interrupted."""
+        going = Search(
+            self.record,
+            trainings=self.trainings,
+            pruner=self.arguments.pruner,
+            brackets=self.plan.brackets,
+            budget=self.budget,
+        )
+        for trial in self.record.trials():
+            if "training" in trial.user_attrs:
+                self.trainings.take_up(self.record.values_of(trial.number))
+        self.driver.recover()
+        keep_on(lambda: self._step(going), launcher=self.driver.launcher)
+        code = self._repeat() if self.arguments.repeat_best else 0
+        self.tracker.round(self.trainings.states)
+        from reports.pages.search import make_search_report
+
+        report = make_search_report(self.arguments.runs_dir, self.plan.name)
+        say(f"{self._summary()}. Report: {report}", console=self.console)
+        return code
+
+    def _step(self, going: Search) -> bool:
+        more = going.step()
+        self.trainings.submit()
+        self.log.show(self.record.trials())
+        self._write_down(self.trainings.states)
+        return more
+
+    def _write_down(self, states: States) -> None:
+        """Note which runs there are, for reports and tracking."""
+        plan = list(self.trainings.planned.values())
+        command = ["search", *sys.argv[1:]]
+        title = f"Search {self.plan.name}"
+        sweep_of(plan, title=title, command=command, created=time.time(), parent=self.plan.name).write(self.folder)
+        self.tracker.tick(states)
+
+    def _repeat(self) -> int:
+        """Train the winner and the recipe with fresh seeds, which no choice was made by, and score the test split."""
+        best = self.record.best()
+        if best is None:
+            say("no trial ended with a number: nothing to repeat", console=self.console)
+            return 1
+        seeds = range(self.arguments.seed + 1, self.arguments.seed + 1 + self.arguments.repeat_best)
+        settings = {"winner": self.record.values_of(best.number), "recipe": self.plan.own_values}
+        runs = {label: [self.plan.repeat(values, seed=seed) for seed in seeds] for label, values in settings.items()}
+        for planned in {planned.key: planned for some in runs.values() for planned in some}.values():
+            prepare(planned, suite_dir=self.folder)
+            self.trainings.add(planned)
+        repeats = {label: [planned.key for planned in some] for label, some in runs.items()}
+        describe_search(self.plan, arguments=self.arguments, folder=self.folder, repeats=repeats)
+        keys = {key for some in repeats.values() for key in some}
+        again = f"trial {best.number}, the winner, and the recipe with {len(seeds)} fresh seeds"
+        say(f"trains {again}: {len(keys)} runs", console=self.console)
+        states = bring_to_end(self.driver, see=self._write_down, only=keys)
+        self.trainings.states = self.driver.look()
+        say(f"winner and recipe with {len(seeds)} fresh seeds: {summary(states)}", console=self.console)
+        return 0 if all(state.status == "finished" for state in states.values()) else 1
+
+    def _summary(self) -> str:
+        counts = [
+            (len(self.record.trials(TrialState.COMPLETE)), "trained to the end"),
+            (len(self.record.trials(TrialState.PRUNED)), "stopped early"),
+            (len(self.record.trials(TrialState.FAIL)), "failed"),
+        ]
+        return ", ".join(f"{count} {ended}" for count, ended in counts if count)
+
+
+def _open(plan: SearchPlan, *, arguments: argparse.Namespace) -> StudyRecord:
+    planned = plan.trial(plan.own_values)
+    settings = {
+        "space": {name: str(item) for name, item in plan.space.dimensions.items()},
+        "objective": list(plan.objective.names),
+        "pruner": arguments.pruner,
+        "rungs": [list(bracket.rungs) for bracket in plan.brackets],
+        "trial 0 (its settings, data and code)": planned.key,
+    }
+    record = open_study(
+        search_dir(arguments, name=plan.name),
+        name=plan.name,
+        storage=arguments.storage,
+        space=plan.space,
+        objective=plan.objective,
+        sampler=arguments.sampler,
+        seed=arguments.search_seed,
+        settings=settings,
+    )
+    if not record.study.get_trials(deepcopy=False):
+        record.enqueue(plan.own_values, recipe=True)
+    return record
+
+
+def _pretrain(plan: SearchPlan, *, arguments: argparse.Namespace, launcher: Launcher, console: Console) -> None:
+    """Bring the pre-training that trials start from to its end, in the suite's folder, where a sweep finds it."""
+    if not plan.pretrainings:
+        return
+    suite_dir = arguments.runs_dir.resolve() / plan.suite.name
+    machine = Machine.this(max_parallel=arguments.max_parallel, devices=arguments.devices)
+    works = works_of(plan.pretrainings, suite_dir=suite_dir, machine=machine)
+    driver = Driver(works, suite_dir=suite_dir, launcher=launcher, machine=machine)
+    for planned in plan.pretrainings:
+        prepare(planned, suite_dir=suite_dir)
+    driver.recover()
+    with FileLock(SuiteDir(suite_dir).lock) as lock:
+        # Where the lock is another's, a sweep trains it.
+        states = bring_to_end(driver, see=lambda _: None, may_submit=lock.try_take)
+    for key, state in states.items():
+        if state.status != "finished":
+            raise PreconditionError(f"trials start from {key}, which {state.status} ({state.kind}): {state.message}")
+    say(f"pre-training: {summary(states)}", console=console)
