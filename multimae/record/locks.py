@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
 
 
 class FileLock:
@@ -18,7 +17,7 @@ class FileLock:
         self.path = path
         self._file = path.open("a")
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "FileLock":
         return self
 
     def __exit__(self, *_: object) -> None:

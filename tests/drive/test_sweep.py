@@ -103,7 +103,7 @@ def test_the_same_command_again_starts_nothing_and_loads_no_torch(finished: Path
     assert again.returncode == 0
     assert "nothing to start: 3 finished" in again.stdout
     imported = {line.rsplit("|", 1)[-1].strip() for line in again.stderr.splitlines() if line.startswith("import time")}
-    assert "experiments.drive.follow" in imported
+    assert "experiments.drive.sweeping" in imported
     assert not imported & {"torch", "mmengine", "mlflow", "pandas", "matplotlib"}
     after = {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file()}
     changed = {path.name for path in after if before.get(path) != after[path]}

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from slurm.jobs import decide, run_state
 
+from experiments.drive.decide import decide
 from experiments.plan.planning import Data, PlannedRun, make_plan
 from experiments.plan.rundirs import prepare
 from experiments.plan.suite import expand
@@ -18,6 +18,7 @@ from multimae.engine.job import execute
 from multimae.engine.rungs import read_until
 from multimae.engine.signals import StopRequest
 from multimae.record.attempt import Attempt
+from multimae.record.state import run_state
 from tests.made.brief_suite import SUITE as BRIEF
 from tests.made.tinydata import write_frames
 

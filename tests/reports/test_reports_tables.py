@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import pytest
 
+from multimae.record.events import Curve
 from multimae.tables.metrics import METRICS
 from reports.draw.figures import Line, Panel, draw, interval, mean_curve, thinned
 from reports.pages import render
 from reports.read.results import COLUMNS, CONSTANT
-from reports.read.spool import Curve
 from reports.say import words
 from reports.say.answers import Answer, Primary, answer, corrected, lead
 from reports.say.losses import losses_of

@@ -11,7 +11,7 @@ from optuna.distributions import FloatDistribution
 from benchmarks.speed.simulated import SimulatedTrainings, height
 from experiments import search
 from experiments.plan.suite import Suite, Transfer
-from experiments.searches.loop import Limits, Search
+from experiments.searches.loop import Budget, Search
 from experiments.searches.rungs import make_brackets
 from experiments.searches.space import Dimension, Space
 from experiments.searches.study import Objective, open_study
@@ -52,7 +52,7 @@ def searched(runs: Path, *, objective: tuple[str, ...] = ("val_miou",), trials: 
         height=lambda values: math.nan if values["lr"] > 5e-2 else height(values),
     )
     loop = Search(
-        record, trainings=trained, pruner=pruner, brackets=(bracket,), limits=Limits(trials=trials, parallel=3)
+        record, trainings=trained, pruner=pruner, brackets=(bracket,), budget=Budget(trials=trials, parallel=3)
     )
     while loop.step():
         trained.tick()

@@ -6,18 +6,19 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from experiments.drive.driving import driver_lock, try_lock
-from experiments.searches.driver import _lock
+from experiments.searches.leaving import take_lock
+from multimae.record.locks import FileLock
 
 
 def test_a_job_started_again_waits_for_its_earlier_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with driver_lock(tmp_path) as earlier, driver_lock(tmp_path) as later:
-        assert try_lock(earlier)
-        assert not _lock(later, console=Console())
+    path = tmp_path / ".lock"
+    with FileLock(path) as earlier, FileLock(path) as later:
+        assert earlier.try_take()
+        assert not take_lock(later, console=Console())
         assert capsys.readouterr().out == ""
         monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
         threading.Timer(0.3, earlier.close).start()
-        assert _lock(later, console=Console())
+        assert take_lock(later, console=Console())
         assert capsys.readouterr().out == "waits for the process that this job ran before\n"

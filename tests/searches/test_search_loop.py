@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 
 from benchmarks.speed.simulated import SimulatedTrainings, height
 from experiments.plan.errors import UsageError
-from experiments.searches.loop import Limits, Search
+from experiments.searches.loop import Budget, Search
 from experiments.searches.rungs import Pruner, make_brackets
 from experiments.searches.space import Dimension, Space
 from experiments.searches.study import Objective, SamplerName, StudyRecord, open_study
@@ -50,7 +50,7 @@ def search(
         trainings=trained,
         pruner=pruner,
         brackets=make_brackets(pruner, max_steps=MAX_STEPS),
-        limits=Limits(trials=trials, parallel=parallel),
+        budget=Budget(trials=trials, parallel=parallel),
     )
 
 

@@ -8,13 +8,13 @@ from optuna.trial import TrialState
 
 from experiments import search
 from experiments.drive.driver import Driver
-from experiments.drive.driver import Limits as Machine
-from experiments.searches.loop import Limits, Search
+from experiments.drive.work import Machine
+from experiments.searches.loop import Budget, Search
 from experiments.searches.planning import plan_search
 from experiments.searches.study import open_study
 from experiments.searches.trainings import RunTrainings
+from multimae.record.job import JobState
 from slurm.cluster import Resources
-from slurm.states import JobState
 from tests.made.tinydata import write_frames
 from tests.searches.test_search import words
 
@@ -60,10 +60,10 @@ def test_a_failed_trial_is_trained_once_more_for_every_retry(tmp_path: Path) -> 
     )
     record.enqueue(plan.own_values, recipe=True)
     launcher = FailingLauncher()
-    driver = Driver([], suite_dir=tmp_path / "runs", launcher=launcher, limits=Machine(cores=1))
+    driver = Driver([], suite_dir=tmp_path / "runs", launcher=launcher, machine=Machine(cores=1))
     trainings = RunTrainings(plan, driver=driver)
-    limits = Limits(trials=1, parallel=1, retries=2)
-    searching = Search(record, trainings=trainings, pruner="asha", brackets=plan.brackets, limits=limits)
+    budget = Budget(trials=1, parallel=1, retries=2)
+    searching = Search(record, trainings=trainings, pruner="asha", brackets=plan.brackets, budget=budget)
     for _ in range(10):
         if not searching.step():
             break

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from optuna.trial import TrialState
-from slurm.attempts import attempt_numbers, read_job
 
+from multimae.record.attempt import attempts_of, newest_job
+from multimae.record.job import JobState
 from reports.read.search_trials import read_search
 from slurm.squeue import queued_jobs
-from slurm.states import JobState
 from tests.drive.test_sweep import spool, wait_for
 from tests.made.real_slurm import NEEDED, real_cluster
 from tests.made.tinydata import write_frames
@@ -46,7 +46,7 @@ def trials_of(runs: Path) -> list[Path]:
 
 def starts(folder: Path) -> list[int]:
     """The step that each attempt of a run went on from."""
-    return [spool(folder, number)[0]["resumed_from_step"] for number in attempt_numbers(folder)]
+    return [spool(folder, number)[0]["resumed_from_step"] for number in attempts_of(folder)]
 
 
 def tells(runs: Path) -> list[int]:
@@ -59,7 +59,7 @@ def tells(runs: Path) -> list[int]:
 def stop_with_a_checkpoint(folder: Path, *command: str) -> None:
     """Take a run's job from its node as soon as it has something to go on from."""
     wait_for((folder / "checkpoints" / "last.pth").exists)
-    job = read_job(folder)
+    job = newest_job(folder)
     assert job is not None
     subprocess.run([*command, str(job.job_id)], check=True)
 
@@ -105,13 +105,13 @@ def test_a_detached_driver_is_there_once_and_outlives_its_time_limit(tmp_path: P
     subprocess.run([*nodes, "State=DRAIN", "Reason=busy"], check=True)
     code, said = ended(data, runs, *options)
     assert code == 0, said
-    job = read_job(runs / "tried" / "driver")
+    job = newest_job(runs / "tried" / "driver")
     assert job is not None
     assert f"job {job.job_id} drives the search" in said
     code, said = ended(data, runs, *options)
     assert code == 3
     assert f"job {job.job_id} drives the search already" in said
-    assert attempt_numbers(runs / "tried" / "driver") == [1]
+    assert attempts_of(runs / "tried" / "driver") == [1]
     subprocess.run([*nodes, "State=RESUME"], check=True)
     log = runs / "tried" / "driver" / "attempts" / "1" / "out.log"
     wait_for(lambda: list(runs.glob("tried/*/checkpoints/last.pth")))

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from multimae.record.job import JobState
 from slurm import cluster as cluster_module
 from slurm.batch import _further_options, _is_transient, inherited_from_job
 from slurm.cluster import Cluster, ClusterError, Resources, load_cluster
 from slurm.duration import Duration
 from slurm.launcher import choose
-from slurm.states import JobState, slurm_state
+from slurm.states import slurm_state
 
 CLUSTERS = """
 [big]

@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from slurm.attempts import attempt_dir, read_job
+from multimae.record.attempt import newest_job
+from multimae.record.job import JobState
+from multimae.record.paths import RunDir
+from multimae.record.state import run_state
 from slurm.cluster import Resources
 from slurm.inline import InlineLauncher
-from slurm.jobs import run_state
 from slurm.launcher import SubmissionError, observe
 from slurm.local import LocalLauncher
 from slurm.processes import ProcessId
-from slurm.states import JobState
 from slurm.submission import submit_attempt
 
 ONE = Resources(cpus=1, gpus=0, memory_gb=0, minutes=1)
@@ -66,7 +67,7 @@ def state(job_id: str) -> JobState:
 
 def test_output_is_in_files_while_the_job_runs_and_cancel_terminates_it(tmp_path: Path) -> None:
     job_id = submit(tmp_path / "run", LISTENER)
-    folder = attempt_dir(tmp_path / "run", attempt=1)
+    folder = RunDir(tmp_path / "run").attempt(1)
     out, err = folder / "out.log", folder / "err.log"
     wait_until(lambda: out.exists() and out.read_text() == "on\n" and err.read_text() == "err\n")
     assert state(job_id) is JobState.RUNNING
@@ -81,7 +82,7 @@ def test_environment_of_a_job(tmp_path: Path) -> None:
     names = ["OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "MINE"]
     job_id = submit(tmp_path, python(f"import os; print([os.environ[name] for name in {names}])"), MINE="a b")
     wait_until(lambda: state(job_id) is JobState.ENDED)
-    assert (attempt_dir(tmp_path, attempt=1) / "out.log").read_text() == "['1', '', 'a b']\n"
+    assert (RunDir(tmp_path).attempt(1) / "out.log").read_text() == "['1', '', 'a b']\n"
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL, signal.SIGHUP])
@@ -104,7 +105,7 @@ def test_jobs_outlive_the_driver(tmp_path: Path, how: signal.Signals) -> None:
     assert driver.stdout is not None
     with driver:
         job_id = driver.stdout.readline().strip()
-        out = attempt_dir(tmp_path, attempt=1) / "out.log"
+        out = RunDir(tmp_path).attempt(1) / "out.log"
         wait_until(lambda: out.exists() and out.read_text() == "on\n")
         os.killpg(driver.pid, how)
     time.sleep(0.3)
@@ -117,7 +118,7 @@ def test_jobs_outlive_the_driver(tmp_path: Path, how: signal.Signals) -> None:
 
 def test_killed_job_vanished(tmp_path: Path) -> None:
     submit(tmp_path, python("import os; os.kill(os.getpid(), 9)"))
-    job = read_job(tmp_path)
+    job = newest_job(tmp_path)
     assert job is not None
     assert job.job_id is not None
     job_id = job.job_id

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from multimae.record.attempt import new_attempt, newest_job
+from multimae.record.job import Job, JobState
+from multimae.record.paths import RunDir
+from multimae.record.state import run_state
 from slurm import squeue
-from slurm.attempts import Job, attempt_dir, new_attempt, read_job, write_job
 from slurm.batch import SlurmLauncher
 from slurm.cluster import Cluster, Resources
-from slurm.jobs import run_state
 from slurm.launcher import SubmissionError
-from slurm.states import JobState
 from slurm.submission import recover, submit_attempt
 from tests.made.real_slurm import NEEDED, real_cluster
 
@@ -78,7 +79,7 @@ def state(launcher: SlurmLauncher, job_id: str) -> JobState:
 
 
 def log(run: Path, name: str = "out.log") -> str:
-    path = attempt_dir(run, attempt=1) / name
+    path = RunDir(run).attempt(1) / name
     return path.read_text() if path.exists() else ""
 
 
@@ -93,12 +94,12 @@ def test_signals_reach_the_command_and_cancel_ends_it(launcher: SlurmLauncher, t
     launcher.cancel([job_id])
     wait_until(lambda: state(launcher, job_id) is JobState.ENDED)
     assert log(run).startswith("on\nSIGUSR2\nSIGTERM\n")
-    names = {entry.name for entry in attempt_dir(run, attempt=1).iterdir()}
+    names = {entry.name for entry in RunDir(run).attempt(1).iterdir()}
     assert names == {"job.json", "out.log", "err.log", "submitit"}
-    script = next((attempt_dir(run, attempt=1) / "submitit").glob("*_submission.sh")).read_text()
+    script = next((RunDir(run).attempt(1) / "submitit").glob("*_submission.sh")).read_text()
     for option in ("--signal=B:USR2@90", "--open-mode=append", "--requeue", f"--comment='{run}'", "--job-name='a run'"):
         assert f"#SBATCH {option}\n" in script
-    assert not list((attempt_dir(run, attempt=1) / "submitit").glob("*.pkl"))
+    assert not list((RunDir(run).attempt(1) / "submitit").glob("*.pkl"))
 
 
 def test_dependent_job_waits_and_gets_what_it_asked_for(launcher: SlurmLauncher, tmp_path: Path) -> None:
@@ -131,12 +132,13 @@ def test_jobs_outlive_the_driver_and_interrupted_submissions_are_recovered(
         from slurm.batch import SlurmLauncher
         from slurm.cluster import Cluster, Resources
         import slurm.submission as submission
-        write_job = submission.write_job
-        def killed(run_dir, *, job):
+        from multimae.record.job import Job
+        write = Job.write
+        def killed(job, path):
             if job.job_id:
                 os.kill(os.getpid(), 9)
-            write_job(run_dir, job=job)
-        submission.write_job = killed
+            write(job, path)
+        Job.write = killed
         submission.submit_attempt(
             Path({str(tmp_path)!r}), launcher=SlurmLauncher(cluster=Cluster()), command=lambda _: {LISTENER!r},
             resources=Resources(cpus=1, gpus=0, memory_gb=1, minutes=30), env={{}})
@@ -144,11 +146,11 @@ def test_jobs_outlive_the_driver_and_interrupted_submissions_are_recovered(
     driver = subprocess.run(python(code), cwd=ROOT, check=False)
     assert driver.returncode == -9
     wait_until(lambda: log(tmp_path) == "on\n")
-    intent = read_job(tmp_path)
+    intent = newest_job(tmp_path)
     assert intent is not None
     assert intent.job_id is None
     recover([tmp_path], launcher=launcher)
-    job = read_job(tmp_path)
+    job = newest_job(tmp_path)
     assert job is not None
     assert job.job_id is not None
     assert job == dataclasses.replace(intent, job_id=job.job_id)
@@ -160,7 +162,7 @@ def test_requeued_job_is_queued_again(launcher: SlurmLauncher, tmp_path: Path) -
     job_id = submit(launcher, tmp_path, LISTENER)
     wait_until(lambda: log(tmp_path) == "on\n")
     ending = {"kind": "preempted", "message": "", "exit_code": 75, "time": time.time()}
-    (attempt_dir(tmp_path, attempt=1) / "exit.json").write_text(json.dumps(ending))
+    (RunDir(tmp_path).attempt(1) / "exit.json").write_text(json.dumps(ending))
     subprocess.run(["scontrol", "requeue", job_id], check=True)
     seen = run_state(tmp_path, now=time.time(), job_state=state(launcher, job_id))
     assert seen.status in ("queued", "running")  # running while it is completing
@@ -213,8 +215,8 @@ def test_silent_controller_leaves_the_state_unknown(
     monkeypatch.setenv("SLURM_CONF", str(conf))
     monkeypatch.setattr("slurm.squeue.ANSWER_WITHIN_S", 1)
     assert state(launcher, "12345") is JobState.UNKNOWN
-    new_attempt(tmp_path)
-    write_job(tmp_path, job=Job(attempt=1, job_id="12345", executor="slurm", submitted=time.time(), name="run"))
+    job = Job(attempt=1, job_id="12345", executor="slurm", submitted=time.time(), name="run")
+    job.write(new_attempt(tmp_path).files.job)
     assert run_state(tmp_path, now=time.time()).status == "queued"
 
 

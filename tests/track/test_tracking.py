@@ -16,9 +16,11 @@ import pytest
 
 from experiments.track.ingest import IngestReport, ingest
 from experiments.track.store import _create_database, local_uri
+from multimae.record.attempt import new_attempt
+from multimae.record.events import points, read_events, resumed_steps
 from multimae.record.files import write_json
-from multimae.record.spools import points, read_events, resumed_steps
-from slurm.attempts import Job, attempt_dir, new_attempt, write_job
+from multimae.record.job import Job
+from multimae.record.paths import RunDir
 
 ROOT = Path(__file__).parents[2]
 SUITE = "nyuv2"
@@ -65,13 +67,16 @@ def submitted(runs: Path, key: str) -> Path:
     run_dir = runs / SUITE / key
     run = {"schema": 1, "key": key, "suite": SUITE, "task": "nyuv2-semseg", "checkpoint": "scratch", "inputs": ["rgb"]}
     run |= {"seed": 0, "size": "tiny", "profile": "demo", "dataset": {"name": "rooms"}, "depends_on": []}
-    run |= {"settings": {"recipe.lr": 1e-3, "long": "x" * 7000, "image_size": [64, 64]}, "digest": {"config": "c"}}
+    run |= {
+        "settings": {"recipe.lr": 1e-3, "long": "x" * 7000, "image_size": [64, 64]},
+        "digest": {"config": {"task": "c"}},
+    }
     write(run_dir / "run.json", run)
     (run_dir / "config.py").write_text("model = dict()\n")
     attempt = new_attempt(run_dir)
-    job = Job(attempt=attempt, job_id=f"4{attempt}", executor="slurm", submitted=T0, name=key)
-    write_job(run_dir, job=job)
-    write(attempt_dir(run_dir, attempt=attempt) / "started.json", {"pid": 1, "host": "n1", "time": time.time()})
+    job = Job(attempt=attempt.number, job_id=f"4{attempt.number}", executor="slurm", submitted=T0, name=key)
+    job.write(attempt.files.job)
+    write(attempt.files.started, {"pid": 1, "host": "n1", "time": time.time()})
     return run_dir
 
 
@@ -103,7 +108,15 @@ def finish(run_dir: Path) -> None:
     rows = [{"split": "test", "protocol": "standard", "metric": "miou", "value": 12.5, "n": 80}]
     rows += [{"split": "test", "protocol": "paper", "metric": "miou", "value": None, "diverged": True, "n": 80}]
     baselines = [{**rows[0], "value": 2.0}]
-    result = {"schema": 1, "rows": rows, "baselines": baselines, "steps": 10, "finished": T0 + 999}
+    result = {
+        "schema": 1,
+        "key": run_dir.name,
+        "suite": SUITE,
+        "rows": rows,
+        "baselines": baselines,
+        "steps": 10,
+        "finished": T0 + 999,
+    }
     write(run_dir / "result.json", result)
 
 
@@ -244,7 +257,7 @@ def test_points_without_a_store(tmp_path: Path) -> None:
 def test_status_follows_the_run(runs: Path) -> None:
     plan(runs, A, B)
     run_dir = submitted(runs, A)
-    exit_path = attempt_dir(run_dir, attempt=1) / "exit.json"
+    exit_path = RunDir(run_dir).attempt(1) / "exit.json"
     write(exit_path, {"kind": "preempted", "message": "", "exit_code": 75, "time": T0})
     submitted(runs, B)
     ingest(runs, SUITE)

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from slurm.attempts import Job, attempt_dir, attempt_numbers, new_attempt, read_job, write_job
-from slurm.jobs import MAX_VANISHED, SILENT_AFTER_S, RunState, Status, blocked_by, decide, run_state
-from slurm.states import JobState
+from multimae.record.attempt import Attempt, attempts_of, new_attempt, newest_job
+from multimae.record.job import Job, JobState
+from multimae.record.paths import RunDir
+from multimae.record.state import SILENT_AFTER_S, RunState, Status, run_state, with_dependencies
 
 NOW = 1_000_000.0
 QUEUED, RUNNING, ENDED, UNKNOWN = JobState.QUEUED, JobState.RUNNING, JobState.ENDED, JobState.UNKNOWN
@@ -22,17 +23,17 @@ def run(tmp_path: Path) -> Path:
 
 def submitted(run: Path, *, executor: str = "local", job_id: str | None = "7", age: float = 5.0) -> int:
     attempt = new_attempt(run)
-    write_job(run, job=Job(attempt=attempt, job_id=job_id, executor=executor, submitted=NOW - age, name="run"))
-    return attempt
+    job = Job(attempt=attempt.number, job_id=job_id, executor=executor, submitted=NOW - age, name="run")
+    job.write(attempt.files.job)
+    return attempt.number
 
 
 def write(run: Path, name: str, **record: Any) -> None:
-    folder = attempt_dir(run, attempt=attempt_numbers(run)[-1])
-    (folder / name).write_text(json.dumps(record))
+    (attempts_of(run)[-1].folder / name).write_text(json.dumps(record))
 
 
 def spool(run: Path, attempt: int, *events: dict[str, Any], torn: str = "") -> None:
-    path = run / "spool" / f"{attempt}.jsonl"
+    path = RunDir(run).spool(attempt)
     path.parent.mkdir(exist_ok=True)
     path.write_text("".join(json.dumps(event) + "\n" for event in events) + torn)
 
@@ -46,12 +47,17 @@ def status(run: Path, job_state: JobState) -> Status:
 
 
 def test_attempts_are_numbered_from_one(run: Path) -> None:
-    assert [new_attempt(run), new_attempt(run)] == [1, 2]
+    assert [new_attempt(run).number, new_attempt(run).number] == [1, 2]
+    for number in (10, 3):
+        RunDir(run).attempt(number).mkdir()
+    assert [attempt.number for attempt in attempts_of(run)] == [1, 2, 3, 10]
 
 
 def test_two_drivers_never_share_an_attempt(run: Path) -> None:
     numbers: list[int] = []
-    threads = [threading.Thread(target=lambda: numbers.extend(new_attempt(run) for _ in range(20))) for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda: numbers.extend(new_attempt(run).number for _ in range(20))) for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -60,13 +66,13 @@ def test_two_drivers_never_share_an_attempt(run: Path) -> None:
 
 
 def test_job_is_read_back_and_torn_json_is_no_job(run: Path) -> None:
-    assert read_job(run) is None
+    assert newest_job(run) is None
     submitted(run)
     new_attempt(run)
-    assert read_job(run) == Job(attempt=1, job_id="7", executor="local", submitted=NOW - 5, name="run")
+    assert newest_job(run) == Job(attempt=1, job_id="7", executor="local", submitted=NOW - 5, name="run")
     write(run, "started.json", pid=1, host="h", time=NOW)
-    (attempt_dir(run, attempt=2) / "job.json").write_text('{"attempt": 2, "jo')
-    job = read_job(run)
+    RunDir(run).attempt(2).joinpath("job.json").write_text('{"attempt": 2, "jo')
+    job = newest_job(run)
     assert job is not None
     assert job.attempt == 1
 
@@ -79,7 +85,13 @@ def test_new_run(run: Path) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "wanted"),
-    [("preempted", "preempted"), ("timeout", "preempted"), ("superseded", "vanished"), ("nan", "failed")],
+    [
+        ("preempted", "preempted"),
+        ("timeout", "preempted"),
+        ("superseded", "vanished"),
+        ("nan", "diverged"),
+        ("paused", "paused"),
+    ],
 )
 def test_own_ending_comes_before_an_ended_job(run: Path, kind: str, wanted: str) -> None:
     submitted(run)
@@ -114,7 +126,7 @@ def test_job_requeued_by_slurm_is_waiting_again(run: Path) -> None:
     assert status(run, QUEUED) == "queued"
     assert status(run, RUNNING) == "running"
     assert status(run, ENDED) == "preempted"
-    assert new_attempt(run) == 2  # by the job itself, without a job.json
+    assert new_attempt(run) == Attempt(run_dir=run, number=2)  # by the job itself, without a job.json
     write(run, "started.json", pid=1, host="n1", time=NOW)
     state = run_state(run, now=NOW, job_state=RUNNING)
     assert (state.status, state.attempt) == ("running", 2)
@@ -125,7 +137,7 @@ def test_job_requeued_by_slurm_is_waiting_again(run: Path) -> None:
 def test_job_that_left_no_ending_vanished_with_its_last_words(run: Path) -> None:
     submitted(run)
     write(run, "started.json", pid=1, host="h", time=NOW - 3)
-    (attempt_dir(run, attempt=1) / "err.log").write_text("Traceback\nslurmstepd: error: out of memory\n\n")
+    RunDir(run).attempt(1).joinpath("err.log").write_text("Traceback\nslurmstepd: error: out of memory\n\n")
     state = run_state(run, now=NOW, job_state=ENDED)
     assert (state.status, state.kind, state.message) == ("vanished", "vanished", "slurmstepd: error: out of memory")
 
@@ -174,31 +186,42 @@ def test_waiting_attempt_shows_where_it_will_go_on_but_has_no_heartbeat(run: Pat
     assert (state.status, state.progress.step, state.heartbeat_age_s) == ("queued", 50, None)
 
 
-def test_blocked_only_before_it_runs() -> None:
-    blocked = blocked_by(RunState(status="queued"), failed=["pretrain"])
-    assert (blocked.status, blocked.message) == ("blocked", "needs pretrain, which failed")
-    assert blocked_by(RunState(status="finished"), failed=["pretrain"]).status == "finished"
-    assert blocked_by(RunState(status="new"), failed=[]).status == "new"
-    assert not decide(blocked, submissions=0).submit
+def test_a_superseded_attempt_says_nothing_about_the_run(run: Path) -> None:
+    submitted(run)
+    write(run, "exit.json", kind="data", message="why", exit_code=3, time=NOW)
+    submitted(run)
+    write(run, "exit.json", kind="superseded", message="", exit_code=1, time=NOW)
+    assert run_state(run, now=NOW).text == "failed: data"
+
+
+def test_what_needs_a_lost_run_is_blocked_and_blocking_spreads() -> None:
+    own = {
+        "first": RunState(status="failed", kind="data"),
+        "second": RunState(status="queued"),
+        "third": RunState(status="new"),
+        "running": RunState(status="running"),
+        "waiting": RunState(status="queued"),
+        "ended": RunState(status="finished"),
+    }
+    needs = {"second": ["first"], "third": ["second"], "waiting": ["running"], "ended": ["first"]}
+    found = with_dependencies(own, depends_on=needs)
+    assert [found[key].status for key in own] == ["failed", "blocked", "blocked", "running", "queued", "finished"]
+    assert found["second"].message == "needs first (failed: data)"
+    retried = with_dependencies(own, depends_on=needs, is_lost=lambda key, state: False)
+    assert retried == own
 
 
 @pytest.mark.parametrize(
-    ("state", "submissions", "submit"),
+    ("state", "text"),
     [
-        (RunState(status="new"), 0, True),
-        (RunState(status="finished"), 0, False),
-        (RunState(status="running"), 0, False),
-        (RunState(status="queued"), 0, False),
-        (RunState(status="preempted", kind="preempted"), 5, True),
-        (RunState(status="preempted", kind="timeout"), 1, True),
-        (RunState(status="vanished"), MAX_VANISHED - 1, True),
-        (RunState(status="vanished"), MAX_VANISHED, False),
-        (RunState(status="failed", kind="data"), 0, True),
-        (RunState(status="failed", kind="data"), 1, False),
-        (RunState(status="failed", kind="nan"), 0, False),
+        (RunState(status="failed", kind="data"), "failed: data"),
+        (RunState(status="finished", kind="finished"), "finished"),
+        (RunState(status="vanished", kind="vanished"), "vanished"),
+        (RunState(status="vanished", kind="superseded"), "vanished: superseded"),
+        (RunState(status="preempted", kind="timeout"), "preempted: timeout"),
+        (RunState(status="diverged", kind="nan"), "diverged"),
+        (RunState(status="running"), "running"),
     ],
 )
-def test_what_is_submitted_again(state: RunState, submissions: int, submit: bool) -> None:
-    decision = decide(state, submissions=submissions)
-    assert decision.submit is submit
-    assert decision.why
+def test_a_state_says_itself_once(state: RunState, text: str) -> None:
+    assert state.text == text

@@ -9,12 +9,12 @@ import pytest
 from multimae.engine.failures import (
     DivergedError,
     PreemptedError,
-    SupersededError,
-    exit_code,
     kind_of,
 )
-from multimae.record.attempt import Attempt, current_attempt, lease_holder
+from multimae.record.attempt import Attempt, current_attempt
+from multimae.record.endings import Exit
 from multimae.record.files import write_atomically, write_json
+from multimae.record.lease import SupersededError, lease_holder
 from multimae.record.spool import Spool
 
 
@@ -100,7 +100,7 @@ class DataError(Exception):
 )
 def test_failures_have_a_kind_and_a_code(error: Exception, kind: str, code: int) -> None:
     assert kind_of(error) == kind
-    assert exit_code(kind_of(error)) == code
+    assert Exit.of(kind_of(error), message="", time=0.0).exit_code == code
 
 
 def test_the_cause_of_an_exception_names_its_kind() -> None:
