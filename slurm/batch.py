@@ -15,7 +15,7 @@ import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from slurm.cluster import Cluster, Resources
-from slurm.launcher import SubmissionError
+from slurm.errors import SubmissionError
 from slurm.squeue import ask, job_states, queued_jobs
 from slurm.states import JobState
 

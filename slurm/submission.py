@@ -8,7 +8,8 @@ from pathlib import Path
 
 from slurm.attempts import Job, attempt_dir, new_attempt, read_job, write_job
 from slurm.cluster import Resources
-from slurm.launcher import Launcher, SubmissionError
+from slurm.errors import SubmissionError
+from slurm.launcher import Launcher
 
 
 def submit_attempt(

@@ -13,9 +13,10 @@ import multimae
 from benchmarks.task import Profile, TransferRecipe
 from experiments.plan.planning import PlannedRun
 from slurm.attempts import read_job
+from slurm.choosing import observe
 from slurm.cluster import Resources
 from slurm.jobs import RunState, blocked_by, decide, run_state
-from slurm.launcher import Launcher, observe
+from slurm.launcher import Launcher
 from slurm.snapshot import snapshot
 from slurm.states import JobState
 from slurm.submission import recover, submit_attempt

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import IO
 
 from experiments.plan.errors import PreconditionError, UsageError
+from slurm.choosing import choose
 from slurm.cluster import ClusterError, load_cluster
-from slurm.launcher import Launcher, choose
+from slurm.launcher import Launcher
 
 LOCAL_POLL_S = 1.0
 SLURM_POLL_S = 10.0

@@ -26,8 +26,8 @@ from experiments.plan.errors import PreconditionError
 from experiments.plan.planning import PlannedRun, datasets_of
 from experiments.plan.rundirs import prepare, write_sweep
 from experiments.plan.suite import Suite
+from slurm.errors import SubmissionError
 from slurm.jobs import RunState
-from slurm.launcher import SubmissionError
 
 DETACHED = 130
 

@@ -24,9 +24,11 @@ from multimae.pseudo_labels.manifest import complete, make_room
 from multimae.pseudo_labels.settings import LabellingSettings
 from multimae.record.files import write_json, write_text
 from slurm.attempts import read_job
+from slurm.choosing import observe
 from slurm.cluster import Resources
+from slurm.errors import SubmissionError
 from slurm.jobs import RunState, decide, run_state
-from slurm.launcher import Launcher, SubmissionError, observe
+from slurm.launcher import Launcher
 from slurm.snapshot import snapshot
 from slurm.states import JobState
 from slurm.submission import recover, submit_attempt

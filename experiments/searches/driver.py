@@ -36,8 +36,9 @@ from experiments.searches.trainings import RunTrainings
 from multimae.record.files import write_json
 from slurm.attempts import read_job
 from slurm.cluster import Resources
+from slurm.errors import SubmissionError
 from slurm.jobs import RunState
-from slurm.launcher import Launcher, SubmissionError
+from slurm.launcher import Launcher
 from slurm.squeue import ask
 from slurm.states import JobState
 from slurm.submission import recover, submit_attempt

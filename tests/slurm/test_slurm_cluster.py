@@ -6,9 +6,9 @@ import pytest
 
 from slurm import cluster as cluster_module
 from slurm.batch import _further_options, _is_transient, inherited_from_job
+from slurm.choosing import choose
 from slurm.cluster import Cluster, ClusterError, Resources, load_cluster
 from slurm.duration import Duration
-from slurm.launcher import choose
 from slurm.states import JobState, slurm_state
 
 CLUSTERS = """

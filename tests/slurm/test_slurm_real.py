@@ -16,8 +16,8 @@ from slurm import squeue
 from slurm.attempts import Job, attempt_dir, new_attempt, read_job, write_job
 from slurm.batch import SlurmLauncher
 from slurm.cluster import Cluster, Resources
+from slurm.errors import SubmissionError
 from slurm.jobs import run_state
-from slurm.launcher import SubmissionError
 from slurm.states import JobState
 from slurm.submission import recover, submit_attempt
 from tests.made.real_slurm import NEEDED, real_cluster
