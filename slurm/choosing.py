@@ -1,12 +1,12 @@
 """How a way of starting jobs is chosen, and how jobs of several ways are asked about."""
 
-import difflib
 import functools
 import shutil
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
+from multimae.record.nearest import unknown
 from slurm.attempts import Job
 from slurm.cluster import Cluster
 from slurm.launcher import Launcher
@@ -18,9 +18,7 @@ LAUNCHERS = ("auto", "slurm", "local", "inline")
 def choose(name: str = "auto", *, cluster: Cluster | None = None) -> Launcher:
     """Return the launcher of that name; `auto` is Slurm where there is an sbatch that knows a cluster, else local."""
     if name not in LAUNCHERS:
-        nearest = difflib.get_close_matches(name, LAUNCHERS, n=1)
-        guess = f"did you mean {nearest[0]!r}? " if nearest else ""
-        raise ValueError(f"no executor is called {name!r}; {guess}known: {', '.join(LAUNCHERS)}")
+        raise ValueError(unknown("executor", name, LAUNCHERS))
     if name == "auto":
         name = "slurm" if _knows_a_cluster() else "local"
     if name == "slurm":

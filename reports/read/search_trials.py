@@ -4,10 +4,10 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from multimae.record.nearest import unknown
 from reports.read.spool import read_record
 from reports.read.status import read_json
 
@@ -79,9 +79,7 @@ def read_search(runs_dir: Path, name: str) -> SearchRecord:
     described = read_json(folder / SEARCH)
     if described is None:
         known = sorted(path.parent.name for path in runs_dir.glob(f"*/{SEARCH}"))
-        nearest = get_close_matches(name, known, n=1, cutoff=0.4)
-        hint = f"; did you mean {nearest[0]}?" if nearest else ""
-        raise FileNotFoundError(f"no search {name!r} under {runs_dir}{hint} (found: {', '.join(known) or 'none'})")
+        raise FileNotFoundError(f"{unknown('search', name, known)} under {runs_dir}")
     study = _study(folder, described)
     trials = tuple(
         _trial(trial, folder=folder) for trial in study.get_trials(deepcopy=False) if trial.state.name != "WAITING"

@@ -63,7 +63,7 @@ def test_cluster_files_are_searched_for(file: Path, tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[a]\npartitoin = 'x'", "did you mean 'partition'"),
+        ("[a]\npartitoin = 'x'", "did you mean partition"),
         ("[a]\npartition = 3", "wants a string, got 3"),
         ("[a]\nsetup = 'module load'", "a list of shell lines"),
         ("[a]\ntime = 01:00:00", "in quotes"),
@@ -81,7 +81,7 @@ def test_mistakes_in_cluster_files(tmp_path: Path, text: str, says: str) -> None
 
 
 def test_unknown_cluster_names_the_nearest(file: Path) -> None:
-    with pytest.raises(ClusterError, match="did you mean 'small'"):
+    with pytest.raises(ClusterError, match="did you mean small"):
         load_cluster(file, name="smal")
     with pytest.raises(ClusterError, match="cannot read"):
         load_cluster(file.with_name("absent.toml"))
@@ -146,7 +146,7 @@ def test_choosing_a_launcher(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert choose("inline").name == "inline"
     with pytest.raises(ValueError, match="no sbatch on the PATH"):
         choose("slurm")
-    with pytest.raises(ValueError, match="did you mean 'slurm'"):
+    with pytest.raises(ValueError, match="did you mean slurm"):
         choose("slrum")
     for program in ("sbatch", "srun"):
         script(tmp_path / program, "exit 0")
