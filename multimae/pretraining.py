@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Literal, cast
 
 import torch
@@ -20,6 +19,7 @@ from multimae.losses import (
 )
 from multimae.masking import Masking, MaskSampler, masking_from_masks
 from multimae.output_adapters import SpatialOutputAdapter
+from multimae.record.nearest import unknown
 from multimae.registry import MODELS
 from multimae.shapes import Bool, Float, Int
 from multimae.tables.modalities import MODALITIES, Modality
@@ -275,6 +275,5 @@ def _target_of(output: str) -> Modality:
     normalised = {_NORMALISED + name: item for name, item in MODALITIES.items() if item.kind == "image"}
     known = {**MODALITIES, **normalised}
     if output not in known:
-        nearest = list(dict.fromkeys([*get_close_matches(output, known, cutoff=0.0), *known]))
-        raise ValueError(f"no output {output!r}; known, nearest first: {', '.join(nearest)}")
+        raise ValueError(unknown("output", output, known))
     return known[output]

@@ -1,7 +1,6 @@
 """Transfer: the encoder sees whole inputs, one head predicts one task (section 4 of the paper)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal, cast
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from multimae.inference import Flip, Forward, Inference, average_flipped, slide
 from multimae.losses import IGNORE_LABEL, berhu, label_cross_entropy, masked_l1, segmentation_cross_entropy
 from multimae.mixing import Mixing
+from multimae.record.nearest import unknown
 from multimae.registry import MODELS
 from multimae.shapes import Float
 
@@ -168,8 +168,7 @@ class MultiMAETransfer(BaseModel):  # type: ignore[misc]  # mmengine is untyped
 
 def _named_loss(name: str) -> TransferLoss:
     if name not in LOSSES:
-        nearest = get_close_matches(name, LOSSES, n=len(LOSSES), cutoff=0.0)
-        raise ValueError(f"no loss {name!r}; known, nearest first: {', '.join(nearest)}")
+        raise ValueError(unknown("loss", name, LOSSES))
     return LOSSES[name]
 
 

@@ -16,7 +16,7 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from multimae.record.job import JobState
 from slurm.cluster import Cluster, Resources
-from slurm.launcher import SubmissionError
+from slurm.errors import SubmissionError
 from slurm.squeue import ask, job_states, queued_jobs
 
 SIGNAL_BEFORE_END_S = 90

@@ -1,12 +1,12 @@
 """What a job needs, and what the user's cluster wants to be told: `clusters.toml`, apart from the science."""
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from multimae.record.nearest import unknown
 from slurm.duration import Duration
 
 SEARCH_PATHS = (Path("clusters.toml"), Path("~/.config/multimae/clusters.toml"))
@@ -60,7 +60,7 @@ def load_cluster(path: Path | None = None, *, name: str | None = None) -> Cluste
     if name is None:
         name = next(iter(tables))
     if name not in tables:
-        raise ClusterError(f"{file} has no cluster {name!r}{_known(name, tables)}")
+        raise ClusterError(f"{file}: {unknown('cluster', name, tables)}")
     return _cluster(tables[name], name=name, file=file)
 
 
@@ -83,7 +83,7 @@ def _cluster(table: Mapping[str, Any], *, name: str, file: Path) -> Cluster:
     known = [entry.name for entry in fields(Cluster) if entry.name != "name"]
     for key, value in table.items():
         if key not in known:
-            raise ClusterError(f"{where} has no setting {key!r}{_known(key, known)}; sbatch options go into `extra`")
+            raise ClusterError(f"{where}: {unknown('setting', key, known)}; sbatch options go into `extra`")
         _check_type(value, key=key, where=where)
     values = dict(table)
     if "time" in values:
@@ -106,10 +106,3 @@ def _check_type(value: object, *, key: str, where: str) -> None:
         good, wanted = isinstance(value, str), "a string"
     if not good:
         raise ClusterError(f"{where} {key} wants {wanted}, got {value!r}")
-
-
-def _known(name: str, names: Mapping[str, Any] | list[str]) -> str:
-    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    rest = sorted(set(names) - set(nearest))
-    guess = f", did you mean {nearest[0]!r}?" if nearest else ""
-    return f"{guess} (known: {', '.join([*nearest, *rest])})"

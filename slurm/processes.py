@@ -2,12 +2,12 @@
 
 import os
 import socket
-import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
-_PROC = Path("/proc")
+import psutil
+
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class ProcessId:
     @classmethod
     def of(cls, pid: int) -> Self:
         """Identify a process of ours that has not been waited for."""
-        return cls(pid=pid, start=_start(pid) or "gone", host=socket.gethostname())
+        return cls(pid=pid, start=_start(pid) or "0", host=socket.gethostname())
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -34,31 +34,26 @@ class ProcessId:
         return f"{self.pid}.{self.start}@{self.host}"
 
     @property
-    def local(self) -> bool:
-        """Whether it can be looked at from here."""
-        return self.host == socket.gethostname()
+    def known_here(self) -> bool:
+        """Whether it can be looked at from here: it is on this machine, and its start is written in our way."""
+        return self.host == socket.gethostname() and self.start.isdigit()
 
     def alive(self) -> bool:
-        """Say whether it still runs; a zombie does not. For a process of another machine the answer is no."""
-        return self.local and _start(self.pid) == self.start
+        """Say whether it still runs; a zombie does not. For a process that is not known here the answer is no."""
+        return self.known_here and _start(self.pid) == self.start
 
 
 def _start(pid: int) -> str | None:
-    """Return when a process started, in the system's own words; None when it has ended."""
-    if _PROC.joinpath("self/stat").exists():
-        try:
-            stat = (_PROC / str(pid) / "stat").read_text()
-        except (FileNotFoundError, ProcessLookupError):
+    """Return when a process started, in clock ticks; None when it has ended.
+
+    On Linux `create_time` adds the moment of booting, which moves when somebody sets the clock: a job that runs would
+    look like another process, and its run would be started twice. Without that moment the number never changes.
+    """
+    try:
+        process = psutil.Process(pid)
+        if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
             return None
-        # Fields after the command's name, which is in brackets and may itself hold brackets and blanks: proc(5).
-        state, *rest = stat.rpartition(")")[2].split()
-        return None if state in "ZX" else rest[18]
-    listing = subprocess.run(  # macOS
-        ["ps", "-o", "stat=,lstart=", "-p", str(pid)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "LC_ALL": "C"},
-        check=False,
-    )
-    status, *started = listing.stdout.split()[:6] or ["Z"]
-    return None if status.startswith("Z") else "_".join(started)
+        seconds = process.create_time() - (psutil.boot_time() if psutil.LINUX else 0)
+    except psutil.NoSuchProcess:
+        return None
+    return str(round(seconds * _TICKS_PER_S))

@@ -9,7 +9,8 @@ from pathlib import Path
 from multimae.record.attempt import Attempt, new_attempt, newest_job
 from multimae.record.job import Job
 from slurm.cluster import Resources
-from slurm.launcher import Launcher, SubmissionError
+from slurm.errors import SubmissionError
+from slurm.launcher import Launcher
 
 
 def submit_attempt(

@@ -13,8 +13,9 @@ from multimae.record.attempt import newest_job
 from multimae.record.job import JobState
 from multimae.record.paths import RunDir, SuiteDir
 from multimae.record.state import ACTIVE, RunState, run_state, with_dependencies
+from slurm.choosing import observe
 from slurm.cluster import Resources
-from slurm.launcher import Launcher, observe
+from slurm.launcher import Launcher
 from slurm.snapshot import snapshot
 from slurm.submission import recover, submit_attempt
 

@@ -18,7 +18,7 @@ from multimae.pseudo_labels.manifest import complete, make_room
 from multimae.pseudo_labels.settings import LabellingSettings
 from multimae.record.locks import FileLock
 from slurm.cluster import Resources
-from slurm.launcher import SubmissionError
+from slurm.errors import SubmissionError
 
 
 def label_in_jobs(settings: LabellingSettings, *, arguments: argparse.Namespace) -> int:

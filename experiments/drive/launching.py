@@ -3,8 +3,9 @@
 import argparse
 
 from experiments.plan.errors import PreconditionError, UsageError
+from slurm.choosing import choose
 from slurm.cluster import ClusterError, load_cluster
-from slurm.launcher import Launcher, choose
+from slurm.launcher import Launcher
 
 
 def launcher_of(arguments: argparse.Namespace) -> Launcher:

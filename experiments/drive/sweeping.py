@@ -24,7 +24,7 @@ from experiments.plan.suite import Suite
 from multimae.record.locks import FileLock
 from multimae.record.paths import SuiteDir
 from multimae.record.state import RunState
-from slurm.launcher import SubmissionError
+from slurm.errors import SubmissionError
 
 DOOR = Path(__file__).parents[1] / "sweep.py"
 

@@ -1,7 +1,8 @@
-"""Errors a user can mend, each with its documented exit code, and the words that point to the nearest right name."""
+"""Errors a user can mend, each with its documented exit code."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
+
+from multimae.record import nearest
 
 
 class UsageError(Exception):
@@ -17,8 +18,5 @@ class PreconditionError(Exception):
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
-    """Return the error for a name that is not among the known ones, nearest first."""
-    names = list(known)
-    matches = get_close_matches(name, names, n=3, cutoff=0.4)
-    hint = f"did you mean {' or '.join(matches)}?" if matches else "nothing is near it"
-    return UsageError(f"no {what} {name!r}; {hint} (known: {', '.join(names)})")
+    """Return the error for a name that is not among the known ones."""
+    return UsageError(nearest.unknown(what, name, known))

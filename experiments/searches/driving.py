@@ -28,7 +28,8 @@ from experiments.searches.study import StudyRecord, open_study
 from experiments.searches.trainings import RunTrainings
 from multimae.record.locks import FileLock
 from multimae.record.paths import SuiteDir
-from slurm.launcher import Launcher, SubmissionError
+from slurm.errors import SubmissionError
+from slurm.launcher import Launcher
 
 SLOTS_ON_SLURM = 8
 

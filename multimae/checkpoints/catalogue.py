@@ -4,12 +4,12 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
 from multimae.checkpoints.download import SILENT, DownloadError, Report, download
+from multimae.record.nearest import unknown
 
 RELEASE_URL = "https://github.com/EPFL-VILAB/MultiMAE/releases/download/pretrained-weights"
 MIRROR_VARIABLE = "MULTIMAE_WEIGHTS_URL"
@@ -95,8 +95,7 @@ CATALOGUE: Mapping[str, PublishedCheckpoint] = MappingProxyType(
 def published(name: str) -> PublishedCheckpoint:
     """Look up a published checkpoint; an unknown name lists the known ones, nearest first."""
     if name not in CATALOGUE:
-        known = list(dict.fromkeys([*get_close_matches(name, CATALOGUE, cutoff=0.0), *CATALOGUE]))
-        raise UnknownCheckpointError(f"no published checkpoint {name!r}; known, nearest first: {', '.join(known)}")
+        raise UnknownCheckpointError(unknown("published checkpoint", name, CATALOGUE))
     return CATALOGUE[name]
 
 

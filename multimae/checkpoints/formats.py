@@ -7,13 +7,13 @@ encoder, and puts a head below `output_adapters.<task>`. timm's layout holds an 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from math import isqrt
 from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
+from multimae.record.nearest import unknown
 from multimae.shapes import Float
 
 BACKBONE, HEAD, DECODERS = "backbone.", "head.", "output_adapters."
@@ -77,8 +77,7 @@ def in_layout(weights: Weights, *, layout: str, task: str | None = None) -> dict
 def no_place_for(state: Mapping[str, Tensor], *, layout: str) -> tuple[str, ...]:
     """Return those of our names that a layout has no place for."""
     if layout not in _PLACES:
-        nearest = get_close_matches(layout, _PLACES, n=len(_PLACES), cutoff=0.0)
-        raise ValueError(f"no layout {layout!r}; known, nearest first: {', '.join(nearest)}")
+        raise ValueError(unknown("layout", layout, _PLACES))
     return tuple(name for name in state if not name.startswith(_PLACES[layout]))
 
 

@@ -4,11 +4,11 @@ import colorsys
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
+from multimae.record.nearest import unknown
 from multimae.tables.modalities import MODALITIES
 
 RGB = tuple[int, int, int]
@@ -87,9 +87,7 @@ def spec(described: str | Mapping[str, Any]) -> DatasetSpec:
     name = described
     known = known_names()
     if name not in known:
-        nearest = get_close_matches(name, known, n=3, cutoff=0.4)
-        hint = f"; nearest: {', '.join(nearest)}" if nearest else ""
-        raise ValueError(f"unknown data set {name!r}{hint}; known: {', '.join(known)}")
+        raise ValueError(unknown("data set", name, known))
     found = import_module(f"multimae.data.sets.{name}").SPEC
     if not isinstance(found, DatasetSpec):
         raise TypeError(f"multimae.data.sets.{name}.SPEC is a {type(found).__name__}, wanted a DatasetSpec")

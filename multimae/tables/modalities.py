@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Literal
+
+from multimae.record.nearest import unknown
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -73,6 +74,5 @@ MODALITIES: Mapping[str, Modality] = MappingProxyType(
 def modality(name: str) -> Modality:
     """Look up a modality; an unknown name lists the known ones, nearest first."""
     if name not in MODALITIES:
-        known = list(dict.fromkeys([*get_close_matches(name, MODALITIES, cutoff=0.0), *MODALITIES]))
-        raise ValueError(f"no modality {name!r}; known, nearest first: {', '.join(known)}")
+        raise ValueError(unknown("modality", name, MODALITIES))
     return MODALITIES[name]

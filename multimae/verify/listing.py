@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 from multimae.data.arrangements import FOLDERS, arrangement, is_modality
 from multimae.data.layout import list_samples, own_val, split_dir
 from multimae.data.sample import DataError, DataNotFoundError, Samples
 from multimae.data.spec import DatasetSpec
+from multimae.record.nearest import unknown
 from multimae.verify.findings import Finding
 
 
@@ -99,6 +99,5 @@ def _unknown_folders(root: Path, split: str) -> Iterator[Finding]:
         return
     for folder in folders:
         if not is_modality(folder):
-            nearest = get_close_matches(folder, FOLDERS, n=3, cutoff=0.4)
-            detail = f"nearest: {', '.join(nearest)}" if nearest else f"read are {', '.join(FOLDERS)}"
+            detail = unknown("modality", folder, FOLDERS)
             yield Finding(kind="unknown_folder", split=split, modality=folder, detail=detail)

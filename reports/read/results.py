@@ -6,12 +6,12 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from multimae.record.attempt import attempts_of
 from multimae.record.events import History, read_history
+from multimae.record.nearest import unknown
 from multimae.record.paths import suites_in
 from multimae.record.result import Result, Score
 from multimae.record.run import Run
@@ -140,11 +140,8 @@ def read_sweep(runs_dir: Path, *, suite: str) -> Sweep:
     sweep = Sweep.read(runs_dir / suite)
     if sweep is None:
         known = suites_in(runs_dir)
-        nearest = get_close_matches(suite, known, n=1, cutoff=0.4)
-        hint = f"; did you mean {nearest[0]}?" if nearest else ""
         raise FileNotFoundError(
-            f"no suite {suite!r} under {runs_dir}{hint} (found: {', '.join(known) or 'none'}); "
-            f"sweep.py --suite {suite} makes one"
+            f"{unknown('suite', suite, known)} under {runs_dir}; sweep.py --suite {suite} makes one"
         )
     return sweep
 
@@ -169,10 +166,7 @@ def to_frame(results: SuiteResults) -> "pd.DataFrame":
 def metric_of(name: str) -> Metric:
     """Return what is known of a metric, or name the nearest known ones."""
     if name not in METRICS:
-        nearest = ", ".join(get_close_matches(name, METRICS, n=3)) or ", ".join(METRICS)
-        raise ValueError(
-            f"result.json names a metric {name!r} that multimae.tables.metrics does not know; nearest: {nearest}"
-        )
+        raise ValueError(f"a result.json names what multimae.tables.metrics lacks: {unknown('metric', name, METRICS)}")
     return METRICS[name]
 
 

@@ -4,12 +4,12 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from multimae.record.events import read_history
 from multimae.record.files import read_json
+from multimae.record.nearest import unknown
 from multimae.record.paths import SuiteDir, searches_in
 from multimae.record.result import Result
 
@@ -77,10 +77,7 @@ def read_search(runs_dir: Path, name: str) -> SearchRecord:
     folder = runs_dir / name
     described = read_json(SuiteDir(folder).search)
     if described is None:
-        known = searches_in(runs_dir)
-        nearest = get_close_matches(name, known, n=1, cutoff=0.4)
-        hint = f"; did you mean {nearest[0]}?" if nearest else ""
-        raise FileNotFoundError(f"no search {name!r} under {runs_dir}{hint} (found: {', '.join(known) or 'none'})")
+        raise FileNotFoundError(f"{unknown('search', name, searches_in(runs_dir))} under {runs_dir}")
     study = _study(folder, described)
     trials = tuple(
         _trial(trial, folder=folder) for trial in study.get_trials(deepcopy=False) if trial.state.name != "WAITING"

@@ -275,5 +275,5 @@ def test_a_head_needs_the_name_of_its_task_and_must_be_the_only_one() -> None:
     two = {f"output_adapters.{task}.final_layer.bias": torch.zeros(1) for task in ("semseg", "depth")}
     with pytest.raises(ValueError, match=r"2 heads, \['depth', 'semseg'\]"):
         from_reference(two)
-    with pytest.raises(ValueError, match="no layout 'tim'; known, nearest first: timm, "):
+    with pytest.raises(ValueError, match="no layout 'tim'; did you mean timm"):
         no_place_for({}, layout="tim")

@@ -319,7 +319,7 @@ def test_exports_what_the_reference_s_converter_writes(tmp_path: Path) -> None:
 
 def test_wrong_exports_leave_no_file(tmp_path: Path) -> None:
     write_tensors(tmp_path / "a.pth", transfer(seed=0).state_dict())
-    with pytest.raises(ValueError, match="no layout 'tim'; known, nearest first: timm, "):
+    with pytest.raises(ValueError, match="no layout 'tim'; did you mean timm"):
         export_checkpoint(tmp_path / "a.pth", tmp_path / "b.pth", layout="tim")
     with pytest.raises(ValueError, match="pass task"):
         export_checkpoint(tmp_path / "a.pth", tmp_path / "b.pth", layout="reference")

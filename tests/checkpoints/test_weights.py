@@ -515,7 +515,7 @@ def test_an_unknown_name_is_wrong_usage_and_lists_the_nearest_first(
     cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert get("mae-b-1600e-tim") == 2
-    assert "nearest first: mae-b-1600e-timm, " in capsys.readouterr().err
+    assert "did you mean mae-b-1600e-timm or " in capsys.readouterr().err
     with pytest.raises(SystemExit) as raised:
         cli.main(["weights", "fetch"])
     assert raised.value.code == 2

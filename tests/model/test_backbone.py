@@ -202,7 +202,7 @@ def test_initial_weights() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"modalities": ["rgb", "dpeth"]}, "no modality 'dpeth'; known, nearest first: depth"),
+        ({"modalities": ["rgb", "dpeth"]}, "no modality 'dpeth'; did you mean depth"),
         ({"modalities": ["rgb", "rgb"]}, "different names"),
         ({"modalities": []}, "one or several"),
         ({"out_modalities": ["normal"]}, "out_modalities"),

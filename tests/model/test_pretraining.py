@@ -211,7 +211,7 @@ def test_initial_weights_of_the_decoders() -> None:
 
 
 def test_errors_say_what_is_wrong() -> None:
-    with pytest.raises(ValueError, match="no output 'norm_rbg'; known, nearest first: norm_rgb"):
+    with pytest.raises(ValueError, match="no output 'norm_rbg'; did you mean norm_rgb"):
         tiny(outputs=["norm_rbg"])
     with pytest.raises(ValueError, match=r"got \{'rgb': \(2, 16\)\}, wanted"):
         tiny().loss(some_inputs(), masks={"rgb": torch.ones(2, 16, dtype=torch.bool)})

@@ -121,7 +121,7 @@ def test_builds_from_any_openmmlab_config() -> None:
 
 
 def test_errors_say_what_is_wrong() -> None:
-    with pytest.raises(ValueError, match="no loss 'berhuu'; known, nearest first: berhu"):
+    with pytest.raises(ValueError, match="no loss 'berhuu'; did you mean berhu"):
         tiny(CONVNEXT, loss="berhuu")
     with pytest.raises(ValueError, match=r"needs the target 'depth', but targets hold only \['semseg'\]"):
         tiny(CONVNEXT, num_outputs=1, loss="berhu")(

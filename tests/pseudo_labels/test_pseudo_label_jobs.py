@@ -46,8 +46,8 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-    for controller in _started:  # a job ends a moment after its result is there
-        controller.wait()
+    for job in _started:  # a job ends a moment after its result is there
+        job.wait()
 
 
 @pytest.fixture(scope="module")

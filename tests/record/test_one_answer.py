@@ -105,7 +105,7 @@ def of_tracking(suite_dir: Path) -> str:
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_every_reader_says_the_same(folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("slurm.launcher._earlier", lambda executor: NobodyToAsk())
+    monkeypatch.setattr("slurm.choosing._earlier", lambda executor: NobodyToAsk())
     leave, wanted = FOLDERS[folder]
     suite_dir = tmp_path / "nyuv2"
     run = Run(key=KEY, suite="nyuv2", kind="semseg", task="nyuv2-semseg", checkpoint="scratch", inputs=("rgb",))

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -9,15 +10,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from multimae.record.attempt import newest_job
 from multimae.record.job import JobState
 from multimae.record.paths import RunDir
 from multimae.record.state import run_state
+from slurm.choosing import observe
 from slurm.cluster import Resources
+from slurm.errors import SubmissionError
 from slurm.inline import InlineLauncher
-from slurm.launcher import SubmissionError, observe
 from slurm.local import LocalLauncher
 from slurm.processes import ProcessId
 from slurm.submission import submit_attempt
@@ -74,7 +77,7 @@ def test_output_is_in_files_while_the_job_runs_and_cancel_terminates_it(tmp_path
     LocalLauncher().cancel([job_id])
     wait_until(lambda: state(job_id) is JobState.ENDED)
     assert out.read_text() == "on\nSIGTERM\n"
-    assert {entry.name for entry in folder.iterdir()} == {"job.json", "out.log", "err.log", "submitit"}
+    assert {entry.name for entry in folder.iterdir()} == {"job.json", "out.log", "err.log"}
     LocalLauncher().cancel([job_id])  # nothing left: no error
 
 
@@ -147,13 +150,60 @@ def test_reused_process_ids_and_other_machines() -> None:
     assert state(str(elsewhere)) is JobState.UNKNOWN
 
 
-def test_start_time_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("slurm.processes._PROC", Path("/no/proc"))
-    assert ProcessId.of(os.getpid()).alive()
-    child = subprocess.Popen([sys.executable, "-c", ""])
+def test_a_process_keeps_its_name_when_the_clock_is_set_and_loses_it_at_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     process = ProcessId.of(child.pid)
-    child.wait()
+    booted = psutil.boot_time()
+    monkeypatch.setattr("psutil._psplatform.boot_time", lambda: booted + 3600)
+    assert process.alive()
+    child.communicate()
     assert not process.alive()
+
+
+@pytest.mark.skipif(not psutil.LINUX, reason="reads /proc")
+def test_ids_are_those_of_earlier_versions() -> None:
+    stat = Path("/proc/self/stat").read_text()
+    assert ProcessId.of(os.getpid()).start == stat.rpartition(")")[2].split()[19]
+    assert state(f"{os.getpid()}.Fri_Nov_27_12:00:00_2026@{socket.gethostname()}") is JobState.UNKNOWN  # of ps on macOS
+
+
+def test_an_ended_job_of_this_process_leaves_no_zombie(tmp_path: Path) -> None:
+    job_id = submit(tmp_path, python("pass"))
+    pid = ProcessId.parse(job_id).pid
+    wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    assert state(job_id) is JobState.ENDED
+    assert not psutil.pid_exists(pid)
+
+
+def test_a_job_is_its_command_alone_in_a_session_without_input(tmp_path: Path) -> None:
+    code = "import os, sys; print(os.getpid() == os.getsid(0), sys.stdin.read() == '', len(os.listdir('/dev/fd')))"
+    job_id = submit(tmp_path, python(code))
+    wait_until(lambda: state(job_id) is JobState.ENDED)
+    # Open are input, output, errors and the listing itself; nothing of the driver's, such as its lock.
+    assert (RunDir(tmp_path).attempt(1) / "out.log").read_text() == "True True 4\n"
+
+
+def test_a_command_that_cannot_start_is_refused_and_leaves_no_attempt(tmp_path: Path) -> None:
+    with pytest.raises(SubmissionError, match=r"cannot start /no/python: .*No such file"):
+        submit(tmp_path, ["/no/python"])
+    assert list((tmp_path / "attempts").iterdir()) == []
+
+
+def test_a_driver_that_ends_before_its_job_says_nothing(tmp_path: Path) -> None:
+    code = f"""
+        from pathlib import Path
+        from slurm.cluster import Resources
+        from slurm.local import LocalLauncher
+        resources = Resources(cpus=1, gpus=0, memory_gb=0, minutes=1)
+        print(LocalLauncher().submit({LISTENER!r}, attempt_dir=Path({str(tmp_path)!r}), name="job",
+                                     resources=resources, env={{}}))
+    """
+    command = [sys.executable, "-X", "dev", *python(code)[1:]]
+    driver = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert driver.stderr == ""
+    LocalLauncher().cancel([driver.stdout.strip()])
 
 
 def test_inline_jobs_have_ended_when_submit_returns(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ from multimae.record.state import run_state
 from slurm import squeue
 from slurm.batch import SlurmLauncher
 from slurm.cluster import Cluster, Resources
-from slurm.launcher import SubmissionError
+from slurm.errors import SubmissionError
 from slurm.submission import recover, submit_attempt
 from tests.made.real_slurm import NEEDED, real_cluster
 

@@ -188,7 +188,7 @@ DAMAGED: dict[str, tuple[Damage, tuple[str, str, str, str], str]] = {
     "other name": (
         lambda root: [(root / split / "mask_valid").rename(root / split / "mask") for split in ("train", "test")][:0],
         ("unknown_folder", "train", "mask", ""),
-        "nearest: mask_valid",
+        "no modality 'mask'; did you mean mask_valid",
     ),
     "two files": (
         lambda root: (root / "train/rgb/all/0001.jpg").touch(),
@@ -512,7 +512,7 @@ def test_the_command_can_be_interrupted(root: Path, monkeypatch: pytest.MonkeyPa
 def test_the_command_refuses_what_it_does_not_know(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["verify", "nyuv3"])
-    assert "unknown data set 'nyuv3'; nearest: nyuv2" in capsys.readouterr().err
+    assert "no data set 'nyuv3'; did you mean nyuv2" in capsys.readouterr().err
     assert main(["verify", "nyuv2"]) == 3
     assert "pass the folder that holds nyuv2 as --data-root DIR" in capsys.readouterr().err
     assert main(["verify", "nyuv2", "--data-root", str(tmp_path / "absent")]) == 3
