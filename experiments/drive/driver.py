@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 
 import multimae
-from benchmarks.task import Profile, TransferRecipe
-from experiments.plan.planning import PlannedRun
+from benchmarks.task import Profile
+from experiments.plan.planning import PlannedRun, kind_of
 from slurm.attempts import read_job
 from slurm.cluster import Resources
 from slurm.jobs import RunState, blocked_by, decide, run_state
@@ -49,14 +49,14 @@ def resources(planned: PlannedRun, *, limits: Limits) -> Resources:
     devices = devices_of(planned, limits=limits)
     if profile == "paper":
         return Resources(cpus=10 * devices, gpus=devices, memory_gb=64 * devices, minutes=24 * 60)
-    cpus = limits.cores if planned.run.task.kind == "pretraining" else devices
+    cpus = limits.cores if kind_of(planned.run).takes_all_cores else devices
     return Resources(cpus=cpus, gpus=0, memory_gb=4, minutes=4 * 60)
 
 
 def devices_of(planned: PlannedRun, *, limits: Limits) -> int:
     """Return how many devices a run trains on; nearest neighbours are remembered on one."""
-    recipe = planned.run.recipe
-    return 1 if isinstance(recipe, TransferRecipe) and recipe.tuning == "knn" else limits.devices
+    fit = kind_of(planned.run).fit(planned.run.recipe)
+    return 1 if fit == "neighbours" else limits.devices
 
 
 class Driver:

@@ -31,6 +31,7 @@ def describe(planned: PlannedRun) -> dict[str, Any]:
         "key": planned.key,
         "suite": run.suite,
         "task": run.task.name,
+        "kind": run.task.kind,
         "checkpoint": run.checkpoint,
         "inputs": list(run.inputs),
         "seed": run.seed,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from multimae.engine.selection import BestWeights, Selection
-from multimae.evaluation.evaluate import Evaluation
+from multimae.record.evaluation import Evaluation
 from multimae.record.files import write_json
 
 PACKAGES = ("torch", "torchvision", "timm", "onedl-mmengine", "numpy", "pillow")

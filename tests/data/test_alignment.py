@@ -11,16 +11,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multimae.data.classification import ClassificationAugmentation, ClassificationEvaluation
-from multimae.data.pipelines import (
-    DepthAugmentation,
-    DepthEvaluation,
-    PretrainingAugmentation,
-    PretrainingEvaluation,
-    SemsegAugmentation,
-    SemsegEvaluation,
-)
-from multimae.data.regression import RegressionAugmentation, RegressionEvaluation
+from multimae.data.pipelines.classification import ClassificationAugmentation, ClassificationEvaluation
+from multimae.data.pipelines.depth import DepthAugmentation, DepthEvaluation
+from multimae.data.pipelines.pretraining import PretrainingAugmentation, PretrainingEvaluation
+from multimae.data.pipelines.regression import RegressionAugmentation, RegressionEvaluation
+from multimae.data.pipelines.semseg import SemsegAugmentation, SemsegEvaluation
 from tests.made.coordinates import MAX_LENGTH, MODALITIES, make_sample, moved_maps, positions
 
 Build = Callable[..., Any]

@@ -10,14 +10,9 @@ import torch
 from multimae.data import pipelines
 from multimae.data.colours import ColorJitter
 from multimae.data.maps import Sample
-from multimae.data.pipelines import (
-    DepthAugmentation,
-    DepthEvaluation,
-    PretrainingAugmentation,
-    PretrainingEvaluation,
-    SemsegAugmentation,
-    SemsegEvaluation,
-)
+from multimae.data.pipelines.depth import DepthAugmentation, DepthEvaluation
+from multimae.data.pipelines.pretraining import PretrainingAugmentation, PretrainingEvaluation
+from multimae.data.pipelines.semseg import SemsegAugmentation, SemsegEvaluation
 from multimae.data.sets.nyuv2 import SPEC
 from multimae.registry import TRANSFORMS
 from tests.made import tiny_dataset

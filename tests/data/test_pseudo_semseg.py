@@ -20,7 +20,7 @@ from multimae.checkpoints.loading import load_backbone, load_model
 from multimae.data.coco import CLASSES
 from multimae.data.folder import MultiModalFolder
 from multimae.data.labels import FIXED
-from multimae.data.pipelines import SemsegAugmentation
+from multimae.data.pipelines.semseg import SemsegAugmentation
 from multimae.data.sample import DataError
 from multimae.engine.job import execute
 from multimae.engine.signals import StopRequest

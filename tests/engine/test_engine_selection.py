@@ -20,8 +20,9 @@ from multimae.engine.job import execute
 from multimae.engine.resume import load_checkpoint
 from multimae.engine.selection import BestWeights, selection_of
 from multimae.engine.signals import StopRequest
-from multimae.evaluation.evaluate import Evaluation, Evaluations
+from multimae.evaluation.evaluate import Evaluations
 from multimae.record.attempt import Attempt
+from multimae.record.evaluation import Evaluation
 from multimae.record.failures import PreemptedError, SettingsError
 from multimae.registry import MODELS
 from tests.made.brief_suite import SUITE as BRIEF

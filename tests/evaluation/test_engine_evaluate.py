@@ -10,8 +10,9 @@ from mmengine.dataset import default_collate
 
 from multimae.data.folder import MultiModalFolder
 from multimae.engine.signals import StopRequest
-from multimae.evaluation import SegmentationMetric
-from multimae.evaluation.evaluate import Evaluations, PermutedSubset, predict
+from multimae.evaluation.evaluate import Evaluations, PermutedSubset
+from multimae.evaluation.scorer import predict
+from multimae.evaluation.segmentation import SegmentationMetric
 from tests.made.scoring_cases import evaluate, item_of, model_of
 from tests.made.tinydata import write_frames
 

@@ -11,11 +11,12 @@ from PIL import Image
 from torch.nn.functional import interpolate
 from torch.utils.data import DataLoader
 
-import multimae.data.regression  # noqa: F401  # registers the pipelines
+import multimae.data.pipelines.regression  # noqa: F401  # registers the pipelines
 from multimae.data.folder import MultiModalFolder
 from multimae.engine.signals import StopRequest
-from multimae.evaluation import ConstantPredictor, RegressionMetric, median_targets
+from multimae.evaluation.constants import ConstantPredictor
 from multimae.evaluation.evaluate import Evaluations
+from multimae.evaluation.regression import RegressionMetric, median_targets
 from multimae.pictures.predictions import save_predictions
 from multimae.record.spool import Spool
 from multimae.registry import EVALUATORS

@@ -10,7 +10,8 @@ from torch import distributed
 
 from multimae.data.sets.nyuv2 import SPEC
 from multimae.engine.signals import StopRequest
-from multimae.evaluation.evaluate import Evaluation, Evaluations
+from multimae.evaluation.evaluate import Evaluations
+from multimae.record.evaluation import Evaluation
 from multimae.transfer import MultiMAETransfer
 
 SIZE = 64

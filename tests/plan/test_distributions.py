@@ -8,8 +8,10 @@ import torch
 from scipy import stats
 
 from multimae.data import classification, pipelines
-from multimae.data.classification import ClassificationAugmentation
-from multimae.data.pipelines import DepthAugmentation, PretrainingAugmentation, SemsegAugmentation
+from multimae.data.pipelines.classification import ClassificationAugmentation
+from multimae.data.pipelines.depth import DepthAugmentation
+from multimae.data.pipelines.pretraining import PretrainingAugmentation
+from multimae.data.pipelines.semseg import SemsegAugmentation
 from tests.made.coordinates import make_sample, moved_maps
 
 FALSE_ALARM = 1e-6

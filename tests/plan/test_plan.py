@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.task import TransferRecipe
+from benchmarks.recipes import TransferRecipe
 from experiments.plan.errors import UsageError
 from experiments.plan.planning import Data, PlannedRun, difference, make_plan
 from experiments.plan.render import as_python, learning_rate, num_steps, render
