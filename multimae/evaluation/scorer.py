@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from mmengine.evaluator import Evaluator
 from torch import Tensor
@@ -20,6 +20,7 @@ class Scores:
     baseline: Mapping[str, float]
 
 
+@runtime_checkable
 class Scorer(Protocol):
     """Score `model` on the batches of the evaluation `item` of a config, `num_samples` samples over all processes."""
 

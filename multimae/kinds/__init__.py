@@ -6,7 +6,7 @@ The other half, which the driver renders configs by, is the module of the same n
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from multimae.evaluation.scorer import Scorer
 from multimae.named import module_named
@@ -15,6 +15,7 @@ from multimae.record.spool import Spool
 FOLDER = Path(__file__).parent
 
 
+@runtime_checkable
 class DrawPredictions(Protocol):
     """Draw what a model makes of a few test images into `artifacts`; return each image's name and pictures."""
 

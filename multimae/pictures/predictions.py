@@ -1,7 +1,7 @@
 """A few predictions as pictures beside what they should have been: the same test images for every run."""
 
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ class Drawing(NamedTuple):
     of_classes: bool = False
 
 
+@runtime_checkable
 class Draw(Protocol):
     """Draw what a model makes of one sample; `batch` holds it alone, `job` is the config's part of that name."""
 

@@ -25,11 +25,11 @@ PLAIN: dict[str, Build] = {
     "pretraining evaluation": PretrainingEvaluation,
     "classification": ClassificationAugmentation,
     "classification evaluation": ClassificationEvaluation,
-    "semseg": partial(SemsegAugmentation, jitter_prob=0.0),
-    "semseg, smoothed": partial(SemsegAugmentation, jitter_prob=0.0, resizing="antialiased"),
+    "semseg": partial(SemsegAugmentation, color_jitter_prob=0.0),
+    "semseg, smoothed": partial(SemsegAugmentation, color_jitter_prob=0.0, resizing="antialiased"),
     "semseg evaluation": partial(SemsegEvaluation, protocol="paper"),
-    "depth": partial(DepthAugmentation, jitter_prob=0.0, grey_prob=0.0),
-    "depth, smoothed": partial(DepthAugmentation, jitter_prob=0.0, grey_prob=0.0, resizing="antialiased"),
+    "depth": partial(DepthAugmentation, color_jitter_prob=0.0, grey_prob=0.0),
+    "depth, smoothed": partial(DepthAugmentation, color_jitter_prob=0.0, grey_prob=0.0, resizing="antialiased"),
     "depth evaluation, paper": partial(DepthEvaluation, protocol="paper"),
     "depth evaluation, standard": partial(DepthEvaluation, protocol="standard"),
     "regression": partial(RegressionAugmentation, target="keypoints3d", hflip_prob=0.5),
@@ -37,8 +37,8 @@ PLAIN: dict[str, Build] = {
 }
 RECOLOURED: dict[str, Build] = {
     "classification, recoloured": partial(ClassificationAugmentation, rand_augment="rand-m9-mstd0.5-inc1"),
-    "semseg, recoloured": partial(SemsegAugmentation, jitter_prob=1.0),
-    "depth, recoloured": partial(DepthAugmentation, jitter_prob=1.0, grey_prob=1.0),
+    "semseg, recoloured": partial(SemsegAugmentation, color_jitter_prob=1.0),
+    "depth, recoloured": partial(DepthAugmentation, color_jitter_prob=1.0, grey_prob=1.0),
 }
 # Shrunk to a tenth, an image of these sizes still has pixels to compare. torch fails on some of fewer than three.
 MIN_LENGTH = 40
