@@ -3,7 +3,9 @@
 Sizes, batches and learning rates were chosen on the rooms; the learning rates are the best of five tried there.
 """
 
-from benchmarks.task import ClassificationRecipe, PretrainingRecipe, TransferRecipe
+from benchmarks.kinds.classification import ClassificationRecipe
+from benchmarks.kinds.pretraining import PretrainingRecipe
+from benchmarks.recipes import TransferRecipe
 
 PRETRAINING = PretrainingRecipe(
     epochs=40,

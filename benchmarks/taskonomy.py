@@ -5,11 +5,11 @@ rows of a table that was never published, ours on 800 images spread over the nam
 """
 
 from dataclasses import replace
-from types import MappingProxyType
 
 from benchmarks import short
 from benchmarks.nyuv2 import PRETRAINING as NYUV2_PRETRAINING
-from benchmarks.task import Primary, Task, TransferRecipe
+from benchmarks.recipes import TransferRecipe
+from benchmarks.task import Primary, Task
 
 DOMAINS = (
     "principal_curvature",
@@ -33,29 +33,27 @@ def _task(domain: str) -> Task:
         kind="regression",
         target=domain,
         head="dpt",
-        head_settings=MappingProxyType({"task": "regression"}),
+        head_settings={"task": "regression"},
         loss="target_l1",
         protocols=("standard", "paper"),
         primary=Primary(metric="l1", protocol="standard"),
-        recipes=MappingProxyType(
-            {
-                "cpu": short.REGRESSION,
-                "paper": TransferRecipe(
-                    epochs=100,
-                    warmup_epochs=5,
-                    batch_size=8,
-                    lr=3e-4,
-                    decayed_embeddings="parity",
-                    hflip_prob=0.0,
-                    input_size=384,
-                    precision="fp16",
-                    num_evaluations=20,
-                    num_train_images=800,
-                    num_val_images=200,
-                    num_workers=16,
-                ),
-            }
-        ),
+        recipes={
+            "cpu": short.REGRESSION,
+            "paper": TransferRecipe(
+                epochs=100,
+                warmup_epochs=5,
+                batch_size=8,
+                lr=3e-4,
+                decayed_embeddings="parity",
+                hflip_prob=0.0,
+                input_size=384,
+                precision="fp16",
+                num_evaluations=20,
+                num_train_images=800,
+                num_val_images=200,
+                num_workers=16,
+            ),
+        },
     )
 
 

@@ -1,7 +1,6 @@
 """Our children of mmengine's registries: `dict(type="multimae.MultiMAE", ...)` works from any OpenMMLab config."""
 
 from pathlib import Path
-from pkgutil import iter_modules
 
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import METRICS as MMENGINE_METRICS
@@ -11,24 +10,33 @@ from mmengine.registry import PARAM_SCHEDULERS as MMENGINE_PARAM_SCHEDULERS
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import Registry
 
+from multimae.named import modules_in
+
+
+def _all_in(*folders: str) -> list[str]:
+    """Name every module of some folders of the package: adding one of what they hold is adding a file."""
+    return [
+        f"multimae.{folder.replace('/', '.')}.{name}"
+        for folder in folders
+        for name in modules_in(Path(__file__).parent / folder)
+    ]
+
+
 MODELS = Registry(
     "model",
     parent=MMENGINE_MODELS,
     scope="multimae",
     # Heads are found by their files, so that adding one is adding a file.
-    locations=[
-        *("multimae.backbone", "multimae.pretraining", "multimae.transfer"),
-        *(f"multimae.heads.{module.name}" for module in iter_modules([str(Path(__file__).parent / "heads")])),
-    ],
+    locations=["multimae.backbone", "multimae.pretraining", "multimae.transfer", *_all_in("heads")],
 )
 DATASETS = Registry("dataset", parent=MMENGINE_DATASETS, scope="multimae", locations=["multimae.data.folder"])
 TRANSFORMS = Registry(
     "transform",
     parent=MMENGINE_TRANSFORMS,
     scope="multimae",
-    locations=["multimae.data.pipelines", "multimae.data.classification"],
+    locations=_all_in("data/pipelines", "kinds"),
 )
-EVALUATORS = Registry("metric", parent=MMENGINE_METRICS, scope="multimae", locations=["multimae.evaluation"])
+EVALUATORS = Registry("metric", parent=MMENGINE_METRICS, scope="multimae", locations=_all_in("evaluation", "kinds"))
 PARAM_SCHEDULERS = Registry(
     "parameter scheduler", parent=MMENGINE_PARAM_SCHEDULERS, scope="multimae", locations=["multimae.engine.optim"]
 )

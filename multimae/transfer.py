@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from types import MappingProxyType
 from typing import Any, Literal, cast
 
 from mmengine.model import BaseModel
@@ -16,6 +15,16 @@ from multimae.registry import MODELS
 from multimae.shapes import Float
 
 TransferLoss = Callable[[Tensor, Mapping[str, Tensor]], Tensor]
+LOSSES: dict[str, TransferLoss] = {}
+
+
+def named_loss(name: str) -> Callable[[TransferLoss], TransferLoss]:
+    """Let `MultiMAETransfer(loss=name)` train by the decorated function."""
+
+    def register(loss: TransferLoss) -> TransferLoss:
+        return LOSSES.setdefault(name, loss)
+
+    return register
 
 
 def _target(name: str, *, among: Mapping[str, Tensor]) -> Tensor:
@@ -24,35 +33,29 @@ def _target(name: str, *, among: Mapping[str, Tensor]) -> Tensor:
     return among[name]
 
 
+@named_loss("cross_entropy")
 def _cross_entropy(prediction: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
     return segmentation_cross_entropy(prediction, labels=_target("semseg", among=targets))
 
 
+@named_loss("berhu")
 def _berhu(prediction: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
     return berhu(prediction, target=_target("depth", among=targets), valid=_target("mask_valid", among=targets))
 
 
+@named_loss("l1")
 def _l1(prediction: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
     return masked_l1(prediction, target=_target("depth", among=targets), valid=_target("mask_valid", among=targets))
 
 
+@named_loss("target_l1")
 def _target_l1(prediction: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
     return masked_l1(prediction, target=_target("target", among=targets), valid=_target("mask_valid", among=targets))
 
 
+@named_loss("label_cross_entropy")
 def _label_cross_entropy(prediction: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
     return label_cross_entropy(prediction, labels=_target("label", among=targets))
-
-
-LOSSES: Mapping[str, TransferLoss] = MappingProxyType(
-    {
-        "cross_entropy": _cross_entropy,
-        "label_cross_entropy": _label_cross_entropy,
-        "berhu": _berhu,
-        "l1": _l1,
-        "target_l1": _target_l1,
-    }
-)
 
 
 class LabelLoss(nn.Module):
@@ -92,7 +95,7 @@ class MultiMAETransfer(BaseModel):  # type: ignore[misc]  # mmengine is untyped
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
-        self.criterion: TransferLoss = _named_loss(loss) if isinstance(loss, str) else LabelLoss(loss)
+        self.criterion: TransferLoss = _loss_called(loss) if isinstance(loss, str) else LabelLoss(loss)
         self.backbone = MODELS.build({**backbone, "out_modalities": main_modalities})
         derived = {"dim": self.backbone.dim, "num_main": len(self.backbone.out_modalities)}
         self.head = MODELS.build({**derived, **head})
@@ -166,7 +169,7 @@ class MultiMAETransfer(BaseModel):  # type: ignore[misc]  # mmengine is untyped
         return {"loss": self.criterion(self.predict_raw(inputs), targets)}
 
 
-def _named_loss(name: str) -> TransferLoss:
+def _loss_called(name: str) -> TransferLoss:
     if name not in LOSSES:
         raise ValueError(unknown("loss", name, LOSSES))
     return LOSSES[name]

@@ -38,7 +38,8 @@ class PointHead(BaseModule):
 """
 TASK = """
 from types import MappingProxyType
-from benchmarks.task import Primary, Task, TransferRecipe
+from benchmarks.recipes import TransferRecipe
+from benchmarks.task import Primary, Task
 SEMSEG = Task(
     name="kitchens-semseg", kind="semseg", head="point", loss="cross_entropy", protocols=("paper",),
     primary=Primary(metric="macc", protocol="paper"),

@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from benchmarks.task import TransferRecipe
 from experiments.drive.work import Machine, Work, execution
-from experiments.plan.planning import PlannedRun
+from experiments.plan.planning import PlannedRun, kind_of
 from slurm.cluster import Resources
 
 
@@ -32,11 +31,11 @@ def resources_of(planned: PlannedRun, *, machine: Machine) -> Resources:
     devices = devices_of(planned, machine=machine)
     if planned.run.profile == "paper":
         return Resources(cpus=10 * devices, gpus=devices, memory_gb=64 * devices, minutes=24 * 60)
-    cpus = machine.cores if planned.run.task.kind == "pretraining" else devices
+    cpus = machine.cores if kind_of(planned.run).takes_all_cores else devices
     return Resources(cpus=cpus, gpus=0, memory_gb=4, minutes=4 * 60)
 
 
 def devices_of(planned: PlannedRun, *, machine: Machine) -> int:
     """Return how many devices a run trains on; nearest neighbours are remembered on one."""
-    recipe = planned.run.recipe
-    return 1 if isinstance(recipe, TransferRecipe) and recipe.tuning == "knn" else machine.devices
+    fit = kind_of(planned.run).fit(planned.run.recipe)
+    return 1 if fit == "neighbours" else machine.devices

@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from benchmarks.task import PretrainingRecipe
 from experiments.plan.errors import PreconditionError, UsageError, unknown
-from experiments.plan.planning import Data, modalities_of
+from experiments.plan.planning import Data, kind_of, modalities_of
 from experiments.plan.suite import Run, Suite
 from multimae.cache import cache_dir
 from multimae.data.arrangements import PSEUDO, arrangement
-from multimae.data.layout import Missing, find_root, own_val
+from multimae.data.layout import find_root, own_val
 from multimae.data.sample import DataError, DataNotFoundError
 from multimae.data.sets import rooms
 from multimae.data.source import AnySamples, class_names, fingerprint, list_samples
@@ -53,11 +52,11 @@ def find_data(dataset: str | DatasetSpec, *, data_root: Path | None, runs: Seque
             num_train=counts["train"],
             num_test=counts["test"],
             num_val=counts.get("val", 0),
-            num_labels=len(class_names(root)) if any(run.task.kind == "classification" for run in runs) else 0,
+            num_labels=len(class_names(root)) if any(kind_of(run).wants_classes for run in runs) else 0,
         )
     except (DataError, OSError) as error:
         raise PreconditionError(str(error)) from error
-    unlabelled = [run.name for run in runs if run.task.kind == "classification" and not data.num_labels]
+    unlabelled = [run.name for run in runs if kind_of(run).wants_classes and not data.num_labels]
     if unlabelled:
         raise PreconditionError(
             f"{unlabelled[0]} needs classes, but {root} has none: put the files into class folders "
@@ -82,7 +81,7 @@ def _different(runs: Sequence[Run]) -> list[Run]:
     """Keep one run of those that read the same files."""
     different: dict[object, Run] = {}
     for run in runs:
-        different.setdefault((_folders(run), _missing(run)), run)
+        different.setdefault((_folders(run), kind_of(run).missing(run.recipe)), run)
     return list(different.values())
 
 
@@ -90,14 +89,10 @@ def _folders(run: Run) -> tuple[str, ...]:
     return tuple(f"pseudo_{name}" if name in run.recipe.pseudo else name for name in modalities_of(run))
 
 
-def _missing(run: Run) -> Missing:
-    return run.recipe.missing if isinstance(run.recipe, PretrainingRecipe) else "error"
-
-
 def _samples(root: Path, split: str, run: Run) -> AnySamples:
     folders = {name: f"pseudo_{name}" for name in run.recipe.pseudo}
     try:
-        return list_samples(root, split, modalities_of(run), folders=folders, missing=_missing(run))
+        return list_samples(root, split, modalities_of(run), folders=folders, missing=kind_of(run).missing(run.recipe))
     except DataNotFoundError as error:
         absent = [folder for folder in _folders(run) if not arrangement(root).place(split, folder).folder.is_dir()]
         if not absent or absent[0].removeprefix(PSEUDO) not in LABELLED:

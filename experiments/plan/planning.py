@@ -3,25 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-from benchmarks.task import Kind, Recipe, TransferRecipe
+from benchmarks.kind import Setup, TaskKind
+from benchmarks.kinds import kind
+from benchmarks.recipes import Recipe
 from experiments.plan.fingerprint import code_hashes, digest, environment
 from experiments.plan.suite import Run
 from multimae.data.spec import DatasetSpec, spec
 from multimae.tables.sizes import SIZES
 
 ENTRY_POINT = "multimae.train"
-PIPELINES: Mapping[Kind, str] = MappingProxyType(
-    {
-        "pretraining": "multimae.data.pipelines",
-        "semseg": "multimae.data.pipelines",
-        "depth": "multimae.data.pipelines",
-        "classification": "multimae.data.classification",
-        "regression": "multimae.data.regression",
-    }
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,30 +87,53 @@ def datasets_of(plan: Sequence[PlannedRun]) -> dict[str, Data]:
     return {planned.data.name: planned.data for planned in plan}
 
 
+def kind_of(run: Run) -> TaskKind[Any]:
+    """Return what the driver knows of a run's kind of task."""
+    return kind(run.task.kind)
+
+
+def setup_of(run: Run, *, data: Data) -> Setup[Any]:
+    """Gather what the config of a run depends on."""
+    return Setup(
+        recipe=run.recipe,
+        size=SIZES[run.size],
+        inputs=run.inputs,
+        outputs=run.outputs,
+        target=run.task.target,
+        head=run.task.head,
+        head_settings=run.task.head_settings,
+        loss=run.task.loss,
+        dataset=data.spec,
+        num_labels=data.num_labels,
+    )
+
+
 def modules_of(run: Run, *, data: Data) -> tuple[str, ...]:
     """Name the modules a job of this run imports by name; what those import follows from them."""
-    model = "multimae.pretraining" if run.task.kind == "pretraining" else "multimae.transfer"
-    head = (f"multimae.heads.{head_of(run)}",) if run.task.head else ()
-    facts = () if data.described else (f"multimae.data.sets.{data.name}",)
-    reading = ("multimae.data.folder", PIPELINES[run.task.kind], *facts)
-    return (model, *head, *reading, "multimae.evaluation", "multimae.engine.optim")
+    return (*training_modules(run, data=data), *scoring_modules(run))
 
 
-def head_of(run: Run) -> str:
-    """Name the head a run trains: its task's, or the probe that stands in for it."""
-    tuning = run.recipe.tuning if isinstance(run.recipe, TransferRecipe) else "full"
-    return {"linear": "probe", "knn": "neighbours"}.get(tuning, run.task.head)
+def training_modules(run: Run, *, data: Data) -> tuple[str, ...]:
+    """Name the modules that a run's training needs: its model, its pipelines, its data set's facts, the optimizer."""
+    head = kind_of(run).head_of(run.task.head, recipe=run.recipe)
+    return (
+        *kind_of(run).modules,
+        *((f"multimae.heads.{head}",) if head else ()),
+        "multimae.data.folder",
+        *(() if data.described else (f"multimae.data.sets.{data.name}",)),
+        "multimae.engine.optim",
+    )
 
 
-def predicted(run: Run) -> tuple[str, ...]:
-    """Name the modalities a pre-training predicts."""
-    return run.outputs or run.inputs
+def scoring_modules(run: Run) -> tuple[str, ...]:
+    """Name the modules that score and draw what a run predicts: its kind's half that jobs import."""
+    return (f"multimae.kinds.{run.task.kind}",)
 
 
 def modalities_of(run: Run) -> tuple[str, ...]:
     """Name the modalities whose files a run reads."""
-    outputs = predicted(run) if run.task.kind == "pretraining" else (run.task.predicts,)
-    return tuple(dict.fromkeys(name for name in (*run.inputs, *outputs) if name))
+    truths = kind_of(run).truths(inputs=run.inputs, outputs=run.outputs, target=run.task.target)
+    return tuple(dict.fromkeys((*run.inputs, *truths)))
 
 
 def _parts(run: Run, *, data: Data, source: PlannedRun | None) -> dict[str, dict[str, Any]]:
@@ -146,7 +161,7 @@ def settings(run: Run) -> dict[str, Any]:
     size = {f"size.{name}": _plain(value) for name, value in asdict(SIZES[run.size]).items()}
     return {
         "task": run.task.name,
-        **({"target": run.task.target} if run.task.kind == "regression" else {}),
+        **({"target": run.task.target} if run.task.target else {}),
         "head": run.task.head,
         **{f"head.{name}": value for name, value in run.task.head_settings.items()},
         "loss": run.task.loss,

@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from benchmarks.task import Profile, Recipe, Task
+from benchmarks.kinds import kind, known_scopes
+from benchmarks.recipes import Recipe
+from benchmarks.task import Profile, Task
 from experiments.plan.errors import UsageError, unknown
-
-EVERY_TRANSFER = "recipe"
-PRETRAINING = "pretraining"
 
 
 def resolve_recipes(tasks: Sequence[Task], *, profile: Profile, overrides: Sequence[str]) -> Mapping[str, Recipe]:
@@ -17,26 +16,24 @@ def resolve_recipes(tasks: Sequence[Task], *, profile: Profile, overrides: Seque
     An override is `SCOPE.FIELD=VALUE`, its scope `recipe` (every transfer), `pretraining`, or a task's name.
     """
     recipes = {task.name: task.recipes[profile] for task in tasks}
-    kinds = {task.name: task.kind for task in tasks}
+    scopes = {task.name: kind(task.kind).scope for task in tasks}
     for override in overrides:
         target, separator, text = override.partition("=")
         scope, dot, field = target.strip().rpartition(".")
         if not separator or not dot:
             raise UsageError(f"--set takes SCOPE.FIELD=VALUE, for example recipe.lr=3e-4; got {override!r}")
-        for name in _tasks_of(scope, kinds=kinds):
+        for name in _tasks_of(scope, scopes=scopes):
             value = _parse(text.strip(), recipe=recipes[name], field=field, override=override)
             recipes[name] = replace(recipes[name], **{field: value})
     return recipes
 
 
-def _tasks_of(scope: str, *, kinds: Mapping[str, str]) -> list[str]:
-    if scope == EVERY_TRANSFER:
-        return [name for name, kind in kinds.items() if kind != "pretraining"]
-    if scope == PRETRAINING:
-        return [name for name, kind in kinds.items() if kind == "pretraining"]
-    if scope in kinds:
+def _tasks_of(scope: str, *, scopes: Mapping[str, str]) -> list[str]:
+    if scope in known_scopes():
+        return [name for name, own in scopes.items() if own == scope]
+    if scope in scopes:
         return [scope]
-    raise unknown("recipe", scope, [EVERY_TRANSFER, PRETRAINING, *kinds])
+    raise unknown("recipe", scope, [*known_scopes(), *scopes])
 
 
 def _parse(text: str, *, recipe: Recipe, field: str, override: str) -> Any:
@@ -44,13 +41,13 @@ def _parse(text: str, *, recipe: Recipe, field: str, override: str) -> Any:
     names = [known.name for known in fields(recipe)]
     if field not in names:
         raise unknown(f"field of {type(recipe).__name__}", field, names)
-    kind = hints[field]
-    if get_origin(kind) is Literal:
-        if text in get_args(kind):
+    hint = hints[field]
+    if get_origin(hint) is Literal:
+        if text in get_args(hint):
             return text
-        raise UsageError(f"--set {override}: {field} is one of {', '.join(get_args(kind))}; got {text!r}")
-    several = get_origin(kind) is tuple
-    of_one = get_args(kind)[0] if several else kind
+        raise UsageError(f"--set {override}: {field} is one of {', '.join(get_args(hint))}; got {text!r}")
+    several = get_origin(hint) is tuple
+    of_one = get_args(hint)[0] if several else hint
     try:
         return tuple(of_one(part.strip()) for part in text.split(",") if part.strip()) if several else of_one(text)
     except ValueError as error:

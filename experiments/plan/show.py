@@ -32,7 +32,7 @@ def print_plan(plan: Sequence[PlannedRun], *, suite_dir: Path, reasons: Mapping[
             "+".join(run.inputs),
             str(run.seed),
             planned.key[-8:],
-            str(num_steps(run.recipe, data=planned.data)),
+            str(num_steps(run, data=planned.data)),
             str(run.recipe.batch_size),
             f"{learning_rate(run.recipe):g}",
             standing(planned, suite_dir=suite_dir),

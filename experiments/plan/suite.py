@@ -6,7 +6,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from benchmarks.task import Profile, Recipe, Task
+from benchmarks.recipes import Recipe
+from benchmarks.task import Profile, Task
 from experiments.plan.errors import UsageError, unknown
 from experiments.plan.modules import load_module
 from multimae.data.spec import DatasetSpec
@@ -55,7 +56,10 @@ class Suite:
     checkpoints: tuple[str, ...] = ("pretrain", SCRATCH)
     published: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (0, 1, 2)
-    sizes: Mapping[Profile, str] = field(default_factory=lambda: MappingProxyType({"cpu": "tiny", "paper": "base"}))
+    sizes: Mapping[Profile, str] = field(default_factory=lambda: {"cpu": "tiny", "paper": "base"})
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sizes", MappingProxyType(dict(self.sizes)))
 
     @property
     def tasks(self) -> tuple[Task, ...]:

@@ -89,7 +89,7 @@ def plan_search(arguments: argparse.Namespace) -> SearchPlan:
     found = find_all_data(runs, data_root=arguments.data_root)
     *pretrainings, own = make_plan(runs, data=found)
     try:
-        steps = num_steps(own.run.recipe, data=own.data)
+        steps = num_steps(own.run, data=own.data)
         brackets = make_brackets(arguments.pruner, max_steps=steps, eta=arguments.eta, min_ratio=arguments.min_ratio)
     except ValueError as error:
         raise UsageError(str(error)) from error

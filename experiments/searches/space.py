@@ -15,7 +15,7 @@ from optuna.distributions import (
 )
 from optuna.trial import BaseTrial
 
-from benchmarks.task import Recipe
+from benchmarks.recipes import Recipe
 from experiments.plan.errors import UsageError, unknown
 from experiments.plan.modules import load_module
 

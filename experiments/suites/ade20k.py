@@ -10,5 +10,4 @@ SUITE = Suite(
     pretrainings=(Pretraining(task=PRETRAINING, inputs=("rgb", "semseg")),),
     transfers=(Transfer(task=SEMSEG, inputs=("rgb",)),),
     published=("multimae-b-1600e", "mae-b-1600e", SCRATCH),
-    sizes={"cpu": "tiny", "paper": "base"},
 )

@@ -14,5 +14,4 @@ SUITE = Suite(
         Transfer(task=SEMSEG, inputs=("rgb", "depth")),
     ),
     published=("multimae-b-1600e", "mae-b-1600e", SCRATCH),
-    sizes={"cpu": "tiny", "paper": "base"},
 )

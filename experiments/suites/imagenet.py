@@ -22,5 +22,4 @@ SUITE = Suite(
     ),
     checkpoints=("pretrain", "rgb", SCRATCH),
     published=("multimae-b-1600e", "mae-b-1600e", SCRATCH),
-    sizes={"cpu": "tiny", "paper": "base"},
 )

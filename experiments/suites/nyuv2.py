@@ -18,5 +18,4 @@ SUITE = Suite(
         Transfer(task=SEMSEG, inputs=("rgb", "depth")),
         Transfer(task=DEPTH, inputs=("rgb",)),
     ),
-    sizes={"cpu": "tiny", "paper": "base"},
 )

@@ -22,5 +22,4 @@ SUITE = Suite(
         Transfer(task=SEMSEG_13, inputs=("rgb", "depth"), dataset="nyuv2_13"),
     ),
     published=("multimae-b-1600e", SCRATCH),
-    sizes={"cpu": "tiny", "paper": "base"},
 )

@@ -19,5 +19,4 @@ SUITE = Suite(
     ),
     transfers=(),
     checkpoints=("1600e", "400e"),
-    sizes={"cpu": "tiny", "paper": "base"},
 )

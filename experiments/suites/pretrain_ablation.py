@@ -5,11 +5,12 @@ compared: the variants predict different things.
 """
 
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any
 
+from benchmarks.kinds.pretraining import PretrainingRecipe
 from benchmarks.nyuv2 import DEPTH, PRETRAINING, SEMSEG
-from benchmarks.task import PretrainingRecipe, Profile, Recipe
+from benchmarks.recipes import Recipe
+from benchmarks.task import Profile
 from experiments.plan.suite import SCRATCH, Pretraining, Suite, Transfer
 
 ALL = ("rgb", "depth", "semseg")
@@ -28,7 +29,7 @@ def variant(
     for profile, recipe in PRETRAINING.recipes.items():
         assert isinstance(recipe, PretrainingRecipe)
         recipes[profile] = replace(recipe, num_visible_tokens=round(visible * recipe.num_visible_tokens), **changes)
-    task = replace(PRETRAINING, name=f"nyuv2-{name}-pretrain", recipes=MappingProxyType(recipes))
+    task = replace(PRETRAINING, name=f"nyuv2-{name}-pretrain", recipes=recipes)
     return Pretraining(name=name, task=task, inputs=inputs, outputs=outputs)
 
 
@@ -56,5 +57,4 @@ SUITE = Suite(
     pretrainings=PRETRAININGS,
     transfers=(Transfer(task=SEMSEG, inputs=("rgb",)), Transfer(task=DEPTH, inputs=("rgb",))),
     checkpoints=(*(pretraining.name for pretraining in PRETRAININGS), SCRATCH),
-    sizes={"cpu": "tiny", "paper": "base"},
 )

@@ -27,5 +27,4 @@ SUITE = Suite(
         Transfer(task=CLS.variant("rooms-cls-linear", tuning="linear", lr=1e-2, weight_decay=0.0), inputs=("rgb",)),
         Transfer(task=CLS.variant("rooms-cls-knn", tuning="knn"), inputs=("rgb",)),
     ),
-    sizes={"cpu": "tiny", "paper": "base"},
 )

@@ -1,9 +1,9 @@
 """Every transfer once, in minutes: a pre-training of one epoch, then one step of each transfer."""
 
 from dataclasses import replace
-from types import MappingProxyType
 
-from benchmarks.task import Profile, Recipe, Task
+from benchmarks.recipes import Recipe
+from benchmarks.task import Profile, Task
 from experiments.plan.suite import Pretraining, Suite, Transfer
 from experiments.suites.transfer import SUITE as TRANSFER
 
@@ -19,7 +19,7 @@ def one_step(task: Task) -> Task:
         profile: replace(recipe, num_train_images=recipe.batch_size)
         for profile, recipe in one_epoch(task).recipes.items()
     }
-    return replace(task, recipes=MappingProxyType(recipes))
+    return replace(task, recipes=recipes)
 
 
 SUITE = Suite(
@@ -34,5 +34,4 @@ SUITE = Suite(
     ),
     checkpoints=("pretrain",),
     seeds=(0,),
-    sizes={"cpu": "tiny", "paper": "base"},
 )

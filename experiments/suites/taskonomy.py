@@ -10,5 +10,4 @@ SUITE = Suite(
     pretrainings=(Pretraining(task=PRETRAINING, inputs=("rgb", "normal")),),
     transfers=tuple(Transfer(task=task, inputs=("rgb",)) for task in TASKS),
     published=("multimae-b-1600e", "mae-b-1600e", SCRATCH),
-    sizes={"cpu": "tiny", "paper": "base"},
 )

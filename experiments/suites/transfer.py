@@ -28,5 +28,4 @@ SUITE = Suite(
         *(Transfer(task=task, inputs=("rgb",), dataset="taskonomy") for task in taskonomy.TASKS),
     ),
     published=("multimae-b-1600e", "mae-b-1600e", SCRATCH),
-    sizes={"cpu": "tiny", "paper": "base"},
 )

@@ -13,7 +13,7 @@ from multimae.data.decode import Array, blank, shrink
 from multimae.data.labels import FIXED, label_code
 from multimae.data.layout import Missing, few_of, find_root, labels, name_order, own_val, split_names
 from multimae.data.maps import Sample
-from multimae.data.pipelines import Example
+from multimae.data.pipelines.pipeline import Example
 from multimae.data.sample import DataError
 from multimae.data.source import (
     AnyMaps,

@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import all_gather_object
-from mmengine.model import MMDistributedDataParallel
+from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from torch import nn
 
 from multimae.engine.failures import SettingsError
@@ -53,6 +53,11 @@ def wrap(model: nn.Module) -> nn.Module:
         broadcast_buffers=False,
     )
     return wrapped
+
+
+def unwrapped(model: Any) -> Any:
+    """Return the model itself where a wrapper of a distributed training holds it."""
+    return model.module if is_model_wrapper(model) else model
 
 
 def of_all_ranks(state: dict[str, Any]) -> list[dict[str, Any]]:

@@ -2,17 +2,17 @@
 
 import math
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import torch
 from mmengine.dist import all_reduce, get_comm_device, get_world_size
 from mmengine.hooks import Hook
 
+from multimae.engine.distributed import unwrapped
 from multimae.engine.failures import DivergedError
 from multimae.engine.selection import BestWeights
 from multimae.engine.signals import StopRequest
-from multimae.evaluation.evaluate import Evaluations, unwrapped
 from multimae.record.spool import Spool
 
 HEARTBEAT_SECONDS = 2.0
@@ -44,8 +44,8 @@ class StopHook(Hook):  # type: ignore[misc]
 class ValidationHook(Hook):  # type: ignore[misc]
     """Score the model every `interval` iterations and at `rungs`, on held-out images: curves to judge a training by.
 
-    What is reported comes from the test split, at the end, whatever these curves say; of which weights, `best` decides,
-    if it is there.
+    `score` returns a model's metrics on those of the `split`. What is reported comes from the test split, at the end,
+    whatever these curves say; of which weights, `best` decides, if it is there.
     """
 
     priority = "BELOW_NORMAL"
@@ -53,15 +53,15 @@ class ValidationHook(Hook):  # type: ignore[misc]
     def __init__(
         self,
         *,
-        evaluations: Evaluations,
-        item: Any,
+        score: Callable[[Any], Mapping[str, float]],
+        split: str,
         interval: int,
         spool: Spool,
         rungs: Collection[int] = (),
         best: BestWeights | None = None,
     ) -> None:
-        self.evaluations = evaluations
-        self.item = item
+        self.score = score
+        self.split = split
         self.interval = interval
         self.spool = spool
         self.rungs = frozenset(rungs)
@@ -71,10 +71,11 @@ class ValidationHook(Hook):  # type: ignore[misc]
         step = batch_idx + 1
         if step % self.interval and step not in self.rungs and step != runner.train_loop.max_iters:
             return
-        metrics = self.evaluations.run(runner.model, self.item).metrics
-        self.spool.metrics(step=step, values={f"{self.item.split}/{name}": value for name, value in metrics.items()})
+        model = unwrapped(runner.model)
+        metrics = self.score(model)
+        self.spool.metrics(step=step, values={f"{self.split}/{name}": value for name, value in metrics.items()})
         if self.best is not None:
-            self.best.offer(metrics[self.best.metric.name], step=step, model=unwrapped(runner.model))
+            self.best.offer(metrics[self.best.metric.name], step=step, model=model)
 
 
 class SpoolHook(Hook):  # type: ignore[misc]

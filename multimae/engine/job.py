@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from multimae.checkpoints.loading import load_backbone
-from multimae.engine.distributed import Launcher, join_ranks, share_among_ranks, wrap
+from multimae.engine.distributed import Launcher, join_ranks, share_among_ranks, unwrapped, wrap
 from multimae.engine.failures import SettingsError
 from multimae.engine.hooks import SpoolHook, StopHook, ValidationHook
 from multimae.engine.neighbours import remember_training_data
@@ -22,10 +21,10 @@ from multimae.engine.resume import CheckpointHook, load_checkpoint
 from multimae.engine.rungs import RungHook
 from multimae.engine.selection import BestWeights, selection_of
 from multimae.engine.signals import StopRequest
-from multimae.evaluation.evaluate import Evaluations, unwrapped
+from multimae.evaluation.evaluate import Evaluations
+from multimae.kinds import kind
 from multimae.record.attempt import Attempt
 from multimae.record.paths import CheckpointDir, RunDir
-from multimae.record.result import Drawing
 from multimae.record.run import Run
 from multimae.record.spool import Spool
 
@@ -63,7 +62,8 @@ def execute(attempt: Attempt, *, run: Run, stop: StopRequest) -> None:
     spool.write("start", attempt=attempt.number, resumed_from_step=resumed_from, max_steps=max_steps)
     spool.write("params", values=dict(run.settings))
 
-    evaluations = Evaluations(kind=config.job.kind, stop=stop, target=config.job.get("target", ""))
+    own = kind(config.job.kind)
+    evaluations = Evaluations(own.scorer(config.job.get("target", "")), check=stop.check)
     rungs = RungHook(run_dir=run_dir, rungs=config.job.get("rungs", ()))
     hooks = [checkpoints, StopHook(request=stop), rungs]
     hooks += _hooks(config, spool=spool, evaluations=evaluations, best=best)
@@ -81,12 +81,12 @@ def execute(attempt: Attempt, *, run: Run, stop: StopRequest) -> None:
     if best is not None:
         best.load_into(model)
 
-    scores = [evaluations.run(runner.model, item) for item in config.job.evaluations]
+    scores = [evaluations.run(model, item) for item in config.job.evaluations]
     for item in scores:
         values = {f"{item.split}/{item.protocol}/{name}": value for name, value in item.metrics.items()}
         spool.metrics(step=max_steps, values=values)
     if is_main_process():
-        predictions = _pictures(model, config.job, artifacts=files.artifacts, spool=spool)
+        predictions = own.draw(model, config.job, artifacts=files.artifacts, spool=spool)
         attempt.require_lease()
         write_result(
             run_dir,
@@ -131,28 +131,14 @@ def _runner(config: Config, *, attempt: Attempt, hooks: list[Hook], launcher: La
     )
 
 
-def _pictures(model: nn.Module, job: Any, *, artifacts: Path, spool: Spool) -> list[Drawing]:
-    """Draw what the model makes of a few test images and, for a pre-training, of all sorts of hidden parts.
-
-    The modules are found by name, so that how predictions are drawn is no part of a run's digest.
-    """
-    if job.kind == "classification":
-        return []
-    if job.kind == "pretraining":
-        import_module("multimae.pictures.exploration").save_exploration(model, job, folder=artifacts / "reconstruction")
-    draw = import_module("multimae.pictures.predictions").save_predictions
-    predictions: list[Drawing] = draw(model, job, folder=artifacts / "predictions", spool=spool)
-    return predictions
-
-
 def _hooks(config: Config, *, spool: Spool, evaluations: Evaluations, best: BestWeights | None) -> list[Hook]:
     job = config.job
     record = SpoolHook(spool=spool, interval=job.log_interval, batch_size=config.train_dataloader.batch_size)
     if job.validation is None:
         return [record]
     validation = ValidationHook(
-        evaluations=evaluations,
-        item=job.validation,
+        score=lambda model: evaluations.run(model, job.validation).metrics,
+        split=job.validation.split,
         interval=job.validation_interval,
         spool=spool,
         rungs=job.get("rungs", ()),

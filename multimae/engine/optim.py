@@ -2,10 +2,10 @@
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
@@ -20,6 +20,8 @@ from multimae.registry import OPTIM_WRAPPER_CONSTRUCTORS, PARAM_SCHEDULERS
 OPTIMIZERS.register_module(module=Lars, force=True)  # timm's, for linear probes with large batches
 
 NO_DECAY_NAMES = ("global_tokens", "pos_emb", "mask_token")
+CLASS_EMBEDDINGS = "class_emb.weight"
+DecayedEmbeddings = Literal["none", "parity"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +39,17 @@ def parameter_setting(
     depth: int,
     layer_decay: float,
     weight_decay: float,
-    spared: Sequence[str] = (),
+    decayed_embeddings: DecayedEmbeddings = "parity",
 ) -> ParameterSetting:
     """Return a parameter's setting under layer-wise decay for an encoder of `depth` blocks.
 
     Input adapters and global tokens are layer 0, block i is layer i + 1, everything else layer depth + 1, whose scale
-    is 1. One-dimensional tensors, the names of NO_DECAY_NAMES and those that end in one of `spared` get no weight
-    decay. (The reference means to spare `class_emb` and `task_embeddings` too, but its names never match.)
+    is 1. One-dimensional tensors and the names of NO_DECAY_NAMES get no weight decay, nor do class embeddings unless
+    `decayed_embeddings` is "parity" (the reference means to spare them and `task_embeddings`, but its names never
+    match).
     """
-    kept = parameter.ndim <= 1 or name.endswith((".bias", *NO_DECAY_NAMES, *spared))
+    embeddings = () if decayed_embeddings == "parity" else (CLASS_EMBEDDINGS,)
+    kept = parameter.ndim <= 1 or name.endswith((".bias", *NO_DECAY_NAMES, *embeddings))
     exponent = depth + 1 - _layer(name.removeprefix("backbone."), depth=depth)
     return ParameterSetting(lr_scale=layer_decay**exponent, weight_decay=0.0 if kept else weight_decay)
 
@@ -68,8 +72,8 @@ def _layer(name: str, *, depth: int) -> int:
 class LayerDecay(DefaultOptimWrapperConstructor):  # type: ignore[misc]  # mmengine is untyped
     """Build parameter groups by `parameter_setting` or, with learned loss weights, by `balanced_setting`.
 
-    `paramwise_cfg` holds `layer_decay` and perhaps `spared`, or `balancer_lr_scale`. Without it every parameter is in
-    one group with the same weight decay, as in the reference's pre-training.
+    `paramwise_cfg` holds `layer_decay` and perhaps `decayed_embeddings`, or `balancer_lr_scale`. Without it every
+    parameter is in one group with the same weight decay, as in the reference's pre-training.
     """
 
     def add_params(self, params: list[dict[str, Any]], module: nn.Module, **_: Any) -> None:
@@ -93,7 +97,7 @@ class LayerDecay(DefaultOptimWrapperConstructor):  # type: ignore[misc]  # mmeng
             depth=depth,
             layer_decay=settings["layer_decay"],
             weight_decay=self.base_wd,
-            spared=settings.get("spared", ()),
+            decayed_embeddings=settings.get("decayed_embeddings", "parity"),
         )
 
     def _validate_cfg(self) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from multimae.engine.selection import BestWeights, Selection
-from multimae.evaluation.evaluate import Evaluation
 from multimae.record.attempt import attempts_of
+from multimae.record.evaluation import Evaluation
 from multimae.record.events import read_history
-from multimae.record.result import Drawing, Result, Score
+from multimae.record.result import Result, SamplePictures, Score
 from multimae.record.run import Run
 from multimae.record.versions import versions
 
@@ -20,7 +20,7 @@ def write_result(
     *,
     run: Run,
     evaluations: Sequence[Evaluation],
-    predictions: Sequence[Drawing],
+    predictions: Sequence[SamplePictures],
     num_params: int,
     steps: int,
     started: float,

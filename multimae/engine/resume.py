@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from mmengine.dist import get_rank, is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
-from multimae.engine.distributed import of_all_ranks
+from multimae.engine.distributed import of_all_ranks, unwrapped
 from multimae.engine.selection import BestWeights
 from multimae.record.attempt import Attempt
 from multimae.record.files import write_atomically
@@ -89,7 +88,7 @@ class CheckpointHook(Hook):  # type: ignore[misc]  # mmengine is untyped
         state = load_checkpoint(self.folder)
         if state is None:
             return
-        _unwrapped(runner.model).load_state_dict(state["model"])
+        unwrapped(runner.model).load_state_dict(state["model"])
         if self.best is not None:
             self.best.load_state_dict(state["best"])
         runner.optim_wrapper.load_state_dict(state["optimizer"])
@@ -122,7 +121,7 @@ class CheckpointHook(Hook):  # type: ignore[misc]  # mmengine is untyped
         self.attempt.require_lease()
         state = {
             "step": step,
-            "model": _unwrapped(runner.model).state_dict(),
+            "model": unwrapped(runner.model).state_dict(),
             "optimizer": runner.optim_wrapper.state_dict(),
             "param_schedulers": [_plain(scheduler.state_dict()) for scheduler in runner.param_schedulers],
             "random": random_states,
@@ -136,7 +135,3 @@ class CheckpointHook(Hook):  # type: ignore[misc]  # mmengine is untyped
 
 def _plain(state: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in state.items() if isinstance(value, (int, float, str, bool, list, type(None)))}
-
-
-def _unwrapped(model: torch.nn.Module) -> torch.nn.Module:
-    return model.get_submodule("module") if is_model_wrapper(model) else model

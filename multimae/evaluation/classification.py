@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from multimae.data.folder import MultiModalFolder
 from multimae.evaluation.scoring import Batch, Scoring
 from multimae.registry import EVALUATORS
 from multimae.shapes import Float
@@ -35,3 +36,8 @@ class ClassificationMetric(Scoring):
     def compute_metrics(self, results: list[dict[str, float]]) -> dict[str, float]:
         """Average over samples."""
         return {name: 100 * float(np.mean([result[name] for result in results])) for name in results[0]}
+
+
+def class_counts(folder: MultiModalFolder) -> Float[Tensor, "classes"]:
+    """Count the samples of each class."""
+    return torch.from_numpy(np.bincount(folder.numbers_of_classes(), minlength=len(folder.class_names))).float()

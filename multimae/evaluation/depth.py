@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from multimae.data.folder import MultiModalFolder
+from multimae.evaluation.constants import histogram, median_of
 from multimae.evaluation.scoring import Batch, Protocol, Scoring, check_same_size, resize_map
 from multimae.registry import EVALUATORS
 from multimae.shapes import Bool, Float
@@ -149,3 +151,10 @@ def _deltas(ratio: Float[Tensor, " pixels"]) -> dict[str, float]:
     nan = ratio.isnan()
     near = {f"delta{power}": (ratio < 1.25**power).double().masked_fill_(nan, torch.nan) for power in (1, 2, 3)}
     return {name: 100 * share.mean().item() for name, share in near.items()}
+
+
+def median_depth_mm(folder: MultiModalFolder) -> float:
+    """Return the median over all measured pixels, in millimetres."""
+    counts = histogram(folder, modality="depth", num_values=2**16)
+    counts[0] = 0
+    return float(median_of(counts))

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from multimae.evaluation.scorer import Scores
 from multimae.layers import unfold_patches
 from multimae.losses import normalise_patches
 from multimae.pretraining import MultiMAEPretraining
@@ -14,9 +15,7 @@ MASK_SEED = 0
 PIXEL_STRIDE = 7  # of the pixels kept for a median: an odd stride meets every column of a power-of-two width
 
 
-def score_reconstruction(
-    model: MultiMAEPretraining, batches: Iterable[Mapping[str, Any]]
-) -> tuple[dict[str, float], dict[str, float]]:
+def score_reconstruction(model: MultiMAEPretraining, batches: Iterable[Mapping[str, Any]]) -> Scores:
     """Return `loss_<output>` of the model, under masks that are the same for every model, and of constants.
 
     The constants are the best there are for these very images: mean colour, median depth, class frequencies. Masks
@@ -35,7 +34,7 @@ def score_reconstruction(
             target = model.targets[name].name
             constants[name].add(known[target][available[target]] if target in available else known[target])
     metrics = {f"loss_{name}": float(torch.cat(values).nanmean()) for name, values in losses.items()}
-    return metrics, {f"loss_{name}": constant.loss() for name, constant in constants.items()}
+    return Scores(metrics=metrics, baseline={f"loss_{name}": constant.loss() for name, constant in constants.items()})
 
 
 class _Constant:

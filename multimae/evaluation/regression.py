@@ -5,11 +5,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from multimae.data.folder import MultiModalFolder
+from multimae.evaluation.constants import median_of
 from multimae.evaluation.scoring import Batch, Protocol, Scoring, check_same_size, resize_map
 from multimae.registry import EVALUATORS
 from multimae.shapes import Bool, Float
+
+FULL_SCALE = 2**16 - 1
 
 
 @EVALUATORS.register_module()
@@ -57,3 +62,16 @@ class RegressionMetric(Scoring):
         check_same_size(prediction, target, protocol=self.protocol)
         errors = (prediction.double() - target.to(prediction.device)).abs()
         return errors[valid.to(prediction.device).expand_as(errors)]
+
+
+def median_targets(folder: MultiModalFolder) -> Float[Tensor, "channels"]:
+    """Return each channel's median over the valid pixels of a regression's targets, to a 65535th."""
+    counts: NDArray[np.int64] | None = None
+    for index in range(len(folder)):
+        targets = folder[index]["targets"]
+        levels = (targets["target"] * FULL_SCALE).round().long()
+        picked = levels[:, targets["mask_valid"][0]]
+        found = np.stack([np.bincount(channel, minlength=FULL_SCALE + 1) for channel in picked.numpy()])
+        counts = found if counts is None else counts + found
+    assert counts is not None  # a folder is never empty
+    return torch.tensor([median_of(channel) / FULL_SCALE for channel in counts])

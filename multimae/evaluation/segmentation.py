@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from multimae.data.folder import MultiModalFolder
+from multimae.evaluation.constants import histogram
 from multimae.evaluation.scoring import Batch, Protocol, Scoring, check_same_size, resize_map
 from multimae.registry import EVALUATORS
 from multimae.shapes import Float, Int
@@ -116,3 +118,9 @@ def _cut(logits: Float[Tensor, "classes height width"], content: Sequence[int]) 
 
 def _resized(logits: Float[Tensor, "1 _ _"], *, size: Sequence[int] | None) -> Float[Tensor, "height width"]:
     return logits[0].float() if size is None else resize_map(logits, size)[0]
+
+
+def most_frequent_class(folder: MultiModalFolder) -> int:
+    """Return the class (0..C-1) with the most pixels."""
+    counts = histogram(folder, modality="semseg", num_values=folder.spec.num_classes + 1)
+    return int(counts[1:].argmax())

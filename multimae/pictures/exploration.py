@@ -15,12 +15,13 @@ from torch import Tensor
 
 from multimae.data.folder import MultiModalFolder
 from multimae.data.labels import LabelCode, label_code
-from multimae.data.pipelines import Example
+from multimae.data.pipelines.pipeline import Example
 from multimae.data.spec import DatasetSpec, spec
 from multimae.evaluation.reconstruction import MASK_SEED, score_reconstruction
 from multimae.layers import Grid, fold_patches, unfold_patches
 from multimae.pictures.budgets import Budget, Settings, make_settings
-from multimae.pictures.predictions import COLOUR_MAP, NUM_PICTURES, depth_range
+from multimae.pictures.colours import COLOUR_MAP, depth_range
+from multimae.pictures.predictions import NUM_PICTURES
 from multimae.pictures.sheets import SHEET_COLUMNS, HeightWidth, cell_size, shrink_to_cell, write_sheet
 from multimae.pretraining import MultiMAEPretraining
 from multimae.record.files import write_json
@@ -152,7 +153,7 @@ def score_cross_modal(model: MultiMAEPretraining, batches: Sequence[Mapping[str,
 
     Beside them, for the same images, those of the best constants and those under the masks of the pre-training.
     """
-    masked, constant = score_reconstruction(model, batches)
+    scores = score_reconstruction(model, batches)
     found: dict[str, dict[str, list[Tensor]]] = {
         source: {name: [] for name, target in model.targets.items() if target.name != source}
         for source in model.backbone.modalities
@@ -171,8 +172,8 @@ def score_cross_modal(model: MultiMAEPretraining, batches: Sequence[Mapping[str,
     }
     prefix = "loss_"
     return {
-        "constant": {name.removeprefix(prefix): _finite(value) for name, value in constant.items()},
-        "masked": {name.removeprefix(prefix): _finite(value) for name, value in masked.items()},
+        "constant": {name.removeprefix(prefix): _finite(value) for name, value in scores.baseline.items()},
+        "masked": {name.removeprefix(prefix): _finite(value) for name, value in scores.metrics.items()},
         "alone": {source: {name: _finite(value) for name, value in own.items()} for source, own in alone.items()},
     }
 

@@ -17,7 +17,7 @@ from torch.nn import functional as F  # noqa: N812
 from multimae.data.labels import LabelCode, label_code
 from multimae.data.spec import DatasetSpec
 from multimae.layers import Grid
-from multimae.pictures.predictions import UNLABELLED, Picture, displayed, share_of_range
+from multimae.pictures.colours import UNLABELLED, Picture, displayed, share_of_range
 from multimae.shapes import Float, Int
 from multimae.tables.modalities import modality
 

@@ -39,7 +39,7 @@ class Score:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawing:
+class SamplePictures:
     """The pictures of one sample: paths relative to the run's folder by what they show."""
 
     name: str
@@ -89,7 +89,7 @@ class Result:
     dataset: str = ""
     rows: tuple[Score, ...] = ()
     baselines: tuple[Score, ...] = ()
-    predictions: tuple[Drawing, ...] = ()
+    predictions: tuple[SamplePictures, ...] = ()
     selected: Mapping[str, Any] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     num_params: int = 0
@@ -120,7 +120,7 @@ class Result:
         for name in ("rows", "baselines"):
             known[name] = tuple(map(Score.from_plain, record.get(name) or ()))
         known["predictions"] = tuple(
-            Drawing(name=str(one["name"]), images=one["images"]) for one in record.get("predictions") or ()
+            SamplePictures(name=str(one["name"]), images=one["images"]) for one in record.get("predictions") or ()
         )
         known["earlier"] = tuple(map(EarlierScores.from_plain, record.get("earlier", ())))
         known["primary"] = Judged(**(record.get("primary") or {}))

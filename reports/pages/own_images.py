@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 
 from multimae.data.decode import Array, decode
 from multimae.data.maps import Sample
-from multimae.data.pipelines import Example
+from multimae.data.pipelines.pipeline import Example
 from multimae.data.sample import DataError
 from multimae.data.spec import DatasetSpec, spec
 from multimae.engine.resume import load_checkpoint

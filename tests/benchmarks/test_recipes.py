@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from benchmarks import ade20k, hypersim, imagenet, nyuv2, taskonomy
-from benchmarks.task import PretrainingRecipe, Task, TransferRecipe
+from benchmarks.kinds.pretraining import PretrainingRecipe
+from benchmarks.recipes import TransferRecipe
+from benchmarks.task import Task
 from experiments.plan.planning import Data, make_plan
 from experiments.plan.render import render
 from experiments.plan.settings import resolve_recipes

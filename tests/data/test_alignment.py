@@ -11,16 +11,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multimae.data.classification import ClassificationAugmentation, ClassificationEvaluation
-from multimae.data.pipelines import (
-    DepthAugmentation,
-    DepthEvaluation,
-    PretrainingAugmentation,
-    PretrainingEvaluation,
-    SemsegAugmentation,
-    SemsegEvaluation,
-)
-from multimae.data.regression import RegressionAugmentation, RegressionEvaluation
+from multimae.data.pipelines.classification import ClassificationAugmentation, ClassificationEvaluation
+from multimae.data.pipelines.depth import DepthAugmentation, DepthEvaluation
+from multimae.data.pipelines.pretraining import PretrainingAugmentation, PretrainingEvaluation
+from multimae.data.pipelines.regression import RegressionAugmentation, RegressionEvaluation
+from multimae.data.pipelines.semseg import SemsegAugmentation, SemsegEvaluation
 from tests.made.coordinates import MAX_LENGTH, MODALITIES, make_sample, moved_maps, positions
 
 Build = Callable[..., Any]
@@ -30,11 +25,11 @@ PLAIN: dict[str, Build] = {
     "pretraining evaluation": PretrainingEvaluation,
     "classification": ClassificationAugmentation,
     "classification evaluation": ClassificationEvaluation,
-    "semseg": partial(SemsegAugmentation, jitter_prob=0.0),
-    "semseg, smoothed": partial(SemsegAugmentation, jitter_prob=0.0, resizing="antialiased"),
+    "semseg": partial(SemsegAugmentation, color_jitter_prob=0.0),
+    "semseg, smoothed": partial(SemsegAugmentation, color_jitter_prob=0.0, resizing="antialiased"),
     "semseg evaluation": partial(SemsegEvaluation, protocol="paper"),
-    "depth": partial(DepthAugmentation, jitter_prob=0.0, grey_prob=0.0),
-    "depth, smoothed": partial(DepthAugmentation, jitter_prob=0.0, grey_prob=0.0, resizing="antialiased"),
+    "depth": partial(DepthAugmentation, color_jitter_prob=0.0, grey_prob=0.0),
+    "depth, smoothed": partial(DepthAugmentation, color_jitter_prob=0.0, grey_prob=0.0, resizing="antialiased"),
     "depth evaluation, paper": partial(DepthEvaluation, protocol="paper"),
     "depth evaluation, standard": partial(DepthEvaluation, protocol="standard"),
     "regression": partial(RegressionAugmentation, target="keypoints3d", hflip_prob=0.5),
@@ -42,8 +37,8 @@ PLAIN: dict[str, Build] = {
 }
 RECOLOURED: dict[str, Build] = {
     "classification, recoloured": partial(ClassificationAugmentation, rand_augment="rand-m9-mstd0.5-inc1"),
-    "semseg, recoloured": partial(SemsegAugmentation, jitter_prob=1.0),
-    "depth, recoloured": partial(DepthAugmentation, jitter_prob=1.0, grey_prob=1.0),
+    "semseg, recoloured": partial(SemsegAugmentation, color_jitter_prob=1.0),
+    "depth, recoloured": partial(DepthAugmentation, color_jitter_prob=1.0, grey_prob=1.0),
 }
 # Shrunk to a tenth, an image of these sizes still has pixels to compare. torch fails on some of fewer than three.
 MIN_LENGTH = 40

@@ -10,13 +10,14 @@ from timm.data import create_transform
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
-from multimae.data.classification import ClassificationAugmentation, ClassificationEvaluation
 from multimae.data.folder import MultiModalFolder
 from multimae.data.layout import class_names, few_of, fingerprint, labels, list_samples
 from multimae.data.maps import Sample
+from multimae.data.pipelines.classification import ClassificationAugmentation, ClassificationEvaluation
 from multimae.data.sample import DataError
 from multimae.data.spec import spec
-from multimae.evaluation import ClassificationMetric, ConstantPredictor, class_counts
+from multimae.evaluation.classification import ClassificationMetric, class_counts
+from multimae.evaluation.constants import ConstantPredictor
 from tests.made import tiny_dataset
 from tests.made.coordinates import moved_maps
 

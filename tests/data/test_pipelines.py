@@ -10,14 +10,9 @@ import torch
 from multimae.data import pipelines
 from multimae.data.colours import ColorJitter
 from multimae.data.maps import Sample
-from multimae.data.pipelines import (
-    DepthAugmentation,
-    DepthEvaluation,
-    PretrainingAugmentation,
-    PretrainingEvaluation,
-    SemsegAugmentation,
-    SemsegEvaluation,
-)
+from multimae.data.pipelines.depth import DepthAugmentation, DepthEvaluation
+from multimae.data.pipelines.pretraining import PretrainingAugmentation, PretrainingEvaluation
+from multimae.data.pipelines.semseg import SemsegAugmentation, SemsegEvaluation
 from multimae.data.sets.nyuv2 import SPEC
 from multimae.registry import TRANSFORMS
 from tests.made import tiny_dataset
@@ -26,8 +21,8 @@ from tests.made.coordinates import moved_maps
 ALL = ("rgb", "depth", "semseg", "normal")
 AUGMENTATIONS: dict[type, dict[str, Any]] = {
     PretrainingAugmentation: {},
-    SemsegAugmentation: {"jitter_prob": 0.0},
-    DepthAugmentation: {"jitter_prob": 0.0, "grey_prob": 0.0},
+    SemsegAugmentation: {"color_jitter_prob": 0.0},
+    DepthAugmentation: {"color_jitter_prob": 0.0, "grey_prob": 0.0},
 }
 EVALUATIONS: dict[type, dict[str, Any]] = {
     PretrainingEvaluation: {},
@@ -57,7 +52,7 @@ def test_colours_change_rgb_only(kind: type) -> None:
     greyed = {} if kind is SemsegAugmentation else {"grey_prob": 0.0}
     colours = set()
     for _ in range(8):
-        maps = moved_maps(kind(inputs=ALL, size=32, jitter_prob=1.0, **greyed), sample)
+        maps = moved_maps(kind(inputs=ALL, size=32, color_jitter_prob=1.0, **greyed), sample)
         colours.add(tuple(maps["rgb"][:, 0, 0].tolist()))
         for name in ("depth", "semseg", "mask_valid", "normal"):
             stored = np.unique(sample.maps[name].numpy())
@@ -68,7 +63,7 @@ def test_colours_change_rgb_only(kind: type) -> None:
 
 
 def test_grey_has_no_colour() -> None:
-    pipeline = DepthAugmentation(inputs=("rgb",), size=32, jitter_prob=0.0, grey_prob=1.0)
+    pipeline = DepthAugmentation(inputs=("rgb",), size=32, color_jitter_prob=0.0, grey_prob=1.0)
     rgb = moved_maps(pipeline, make_sample())["rgb"]
     assert torch.equal(rgb[0], rgb[1])
     assert torch.equal(rgb[0], rgb[2])
@@ -97,17 +92,18 @@ def test_the_references_numbers_are_the_defaults() -> None:
     pretraining = PretrainingAugmentation(inputs=ALL, size=224)
     assert (pretraining.box.scale, pretraining.box.ratio) == ((0.2, 1.0), (3 / 4, 4 / 3))
     semseg, depth = SemsegAugmentation(inputs=ALL, size=512), DepthAugmentation(inputs=ALL, size=256)
-    assert semseg.scale == (0.1, 2.0)
+    assert (semseg.scale_min, semseg.scale_max) == (0.1, 2.0)
     assert semseg.jitter == ColorJitter(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1)
     assert depth.jitter == ColorJitter(brightness=0.1255, contrast=0.4, saturation=0.5, hue=0.2)
     assert depth.grey_prob == 0.3
     assert [pipeline.hflip_prob for pipeline in (pretraining, semseg, depth)] == [0.5, 0.5, 0.5]
-    assert [pipeline.jitter_prob for pipeline in (semseg, depth)] == [0.5, 0.5]
+    assert [pipeline.color_jitter_prob for pipeline in (semseg, depth)] == [0.5, 0.5]
 
 
 def test_zoom_pads_or_crops_to_size() -> None:
-    for scale, content in (((0.5, 0.5), (12, 16)), ((1.0, 1.0), (24, 32)), ((2.0, 2.0), (32, 32))):
-        example = SemsegAugmentation(inputs=ALL, size=32, scale=scale, jitter_prob=0.0)(make_sample())
+    for scale, content in ((0.5, (12, 16)), (1.0, (24, 32)), (2.0, (32, 32))):
+        pipeline = SemsegAugmentation(inputs=ALL, size=32, scale_min=scale, scale_max=scale, color_jitter_prob=0.0)
+        example = pipeline(make_sample())
         assert tuple(example["meta"]["content_hw"].tolist()) == content
         target = example["targets"]["semseg"]
         assert target.shape == (32, 32)
@@ -119,7 +115,8 @@ def test_zoom_pads_or_crops_to_size() -> None:
 
 @pytest.mark.parametrize(("resizing", "first"), [("opencv", 0), ("antialiased", 2)])
 def test_input_and_target_are_the_same_labels(resizing: Literal["opencv", "antialiased"], first: int) -> None:
-    example = SemsegAugmentation(inputs=("semseg",), size=32, scale=(0.5, 0.5), resizing=resizing)(make_sample())
+    zoom = {"scale_min": 0.5, "scale_max": 0.5}
+    example = SemsegAugmentation(inputs=("semseg",), size=32, resizing=resizing, **zoom)(make_sample())
     target = example["targets"]["semseg"][first::4, first::4]
     assert torch.equal(example["inputs"]["semseg"], torch.where(target == 255, SPEC.num_classes, target))
 
@@ -173,7 +170,7 @@ def test_pretraining_has_no_targets_and_any_inputs() -> None:
 
 def test_pretraining_boxes_have_the_papers_share() -> None:
     pipeline = PretrainingAugmentation(
-        inputs=("semseg",), size=48, scale=(0.25, 0.25), ratio=(1.0, 1.0), hflip_prob=0.0
+        inputs=("semseg",), size=48, crop_scale_min=0.25, crop_scale_max=0.25, ratio=(1.0, 1.0), hflip_prob=0.0
     )
     labels = moved_maps(pipeline, make_sample(semseg=np.arange(48 * 64).reshape(48, 64) // 64))["semseg"]
     # A quarter of 48 x 64 pixels as a square has sides of sqrt(768) = 27.7 pixels, hence spans 28 rows.

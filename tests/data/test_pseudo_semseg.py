@@ -20,7 +20,7 @@ from multimae.checkpoints.loading import load_backbone, load_model
 from multimae.data.coco import CLASSES
 from multimae.data.folder import MultiModalFolder
 from multimae.data.labels import FIXED
-from multimae.data.pipelines import SemsegAugmentation
+from multimae.data.pipelines.semseg import SemsegAugmentation
 from multimae.data.sample import DataError
 from multimae.engine.job import execute
 from multimae.engine.signals import StopRequest
@@ -170,7 +170,7 @@ def test_files_of_other_classes_are_named(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
         for name in names:
             Image.fromarray(np.full((48, 64), 132, dtype=np.uint8)).save(folder / f"{name:04d}.png")
-    pipeline = SemsegAugmentation(inputs=("rgb", "pseudo_semseg"), size=32, scale=(0.5, 0.5))
+    pipeline = SemsegAugmentation(inputs=("rgb", "pseudo_semseg"), size=32, scale_min=0.5, scale_max=0.5)
     settings = {"root": root, "dataset": "nyuv2", "split": "train", "pipeline": pipeline}
     wanted = ["rgb", "semseg", "pseudo_semseg"]
     example = MultiModalFolder(**settings, modalities=wanted)[0]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from multimae.data.decode import blank, decode
 from multimae.data.maps import Sample
-from multimae.data.regression import RegressionAugmentation, RegressionEvaluation, regression_targets
+from multimae.data.pipelines.regression import RegressionAugmentation, RegressionEvaluation, regression_targets
 from multimae.data.sample import DataError
 from multimae.data.spec import spec
 from multimae.tables.modalities import MODALITIES

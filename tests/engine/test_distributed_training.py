@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.task import Recipe
+from benchmarks.recipes import Recipe
 from experiments.plan.planning import Data, make_plan
 from experiments.plan.rundirs import prepare
 from experiments.plan.suite import expand

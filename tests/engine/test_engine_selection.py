@@ -21,8 +21,10 @@ from multimae.engine.job import execute
 from multimae.engine.resume import load_checkpoint
 from multimae.engine.selection import BestWeights, selection_of
 from multimae.engine.signals import StopRequest
-from multimae.evaluation.evaluate import Evaluation, Evaluations
+from multimae.evaluation.evaluate import Evaluations
+from multimae.kinds import kind
 from multimae.record.attempt import Attempt
+from multimae.record.evaluation import Evaluation
 from multimae.registry import MODELS
 from tests.made.brief_suite import SUITE as BRIEF
 from tests.made.tinydata import write_frames
@@ -217,7 +219,7 @@ def test_the_best_weights_on_held_out_images_are_reported(whole: Path) -> None:
     config = Config.fromfile(whole / "config.py")
     model = MODELS.build(config.model)
     model.load_state_dict(state["model"])
-    evaluations = Evaluations(kind="semseg", stop=StopRequest())
+    evaluations = Evaluations(kind("semseg").scorer("semseg"), check=lambda: None)
     for item in config.job.evaluations:
         rows = {row["metric"]: row["value"] for row in result["rows"] if row["protocol"] == item.protocol}
         assert evaluations.run(model, item).metrics == rows

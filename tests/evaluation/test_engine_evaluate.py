@@ -9,9 +9,10 @@ import torch
 from mmengine.dataset import default_collate
 
 from multimae.data.folder import MultiModalFolder
-from multimae.engine.signals import StopRequest
-from multimae.evaluation import SegmentationMetric
-from multimae.evaluation.evaluate import Evaluations, PermutedSubset, predict
+from multimae.evaluation.evaluate import Evaluations, PermutedSubset
+from multimae.evaluation.scorer import predict
+from multimae.evaluation.segmentation import SegmentationMetric
+from multimae.kinds import kind
 from tests.made.scoring_cases import evaluate, item_of, model_of
 from tests.made.tinydata import write_frames
 
@@ -62,7 +63,9 @@ def test_a_config_says_how_images_are_shown(root: Path) -> None:
         shown = predict(model, batch, item=item, target="depth")[0]
         assert torch.equal(shown, model.predict(batch["inputs"], inference="slide", flip="average")[0])
     plain, chosen = (
-        Evaluations(kind="depth", stop=StopRequest()).run(model, item_of(root, kind="depth", protocol="standard", **w))
+        Evaluations(kind("depth").scorer("depth"), check=lambda: None).run(
+            model, item_of(root, kind="depth", protocol="standard", **w)
+        )
         for w in ({}, ways)
     )
     assert plain.metrics != chosen.metrics

@@ -12,8 +12,9 @@ from torch.utils.data import DataLoader
 
 from multimae.data.folder import MultiModalFolder
 from multimae.data.sets.nyuv2 import SPEC
-from multimae.evaluation import ConstantPredictor, DepthMetric, SegmentationMetric, median_depth_mm, most_frequent_class
-from multimae.evaluation.segmentation import most_likely
+from multimae.evaluation.constants import ConstantPredictor
+from multimae.evaluation.depth import DepthMetric, median_depth_mm
+from multimae.evaluation.segmentation import SegmentationMetric, most_frequent_class, most_likely
 from multimae.registry import EVALUATORS
 from multimae.tables.metrics import METRICS
 from multimae.tables.modalities import MODALITIES

@@ -11,12 +11,12 @@ from PIL import Image
 from torch.nn.functional import interpolate
 from torch.utils.data import DataLoader
 
-import multimae.data.regression  # noqa: F401  # registers the pipelines
+import multimae.data.pipelines.regression  # noqa: F401  # registers the pipelines
 from multimae.data.folder import MultiModalFolder
-from multimae.engine.signals import StopRequest
-from multimae.evaluation import ConstantPredictor, RegressionMetric, median_targets
+from multimae.evaluation.constants import ConstantPredictor
 from multimae.evaluation.evaluate import Evaluations
-from multimae.pictures.predictions import save_predictions
+from multimae.evaluation.regression import RegressionMetric, median_targets
+from multimae.kinds import kind
 from multimae.record.spool import Spool
 from multimae.registry import EVALUATORS
 from multimae.tables.metrics import METRICS
@@ -184,7 +184,7 @@ def test_an_evaluation_scores_the_model_beside_the_constant(root: Path, protocol
         evaluator={"type": "multimae.RegressionMetric", "protocol": protocol},
     )
     model = model_of(2)
-    found = Evaluations(kind="regression", stop=StopRequest()).run(model, item)
+    found = Evaluations(kind("regression").scorer("normal"), check=lambda: None).run(model, item)
     assert found.num_samples == 3
     # Codes from 100 to 199 of 255 are best guessed by their middle.
     assert found.baseline["l1"] == pytest.approx(25 / 255, rel=0.1)
@@ -199,8 +199,8 @@ def test_predictions_are_drawn_beside_the_target(
     described = {"type": "multimae.MultiModalFolder", **dataset(root, target=target, split="test", protocol=protocol)}
     evaluation = {"split": "test", "protocol": protocol, "dataloader": {"dataset": described}}
     job = ConfigDict(kind="regression", target=target, evaluations=[evaluation])
-    saved = save_predictions(
-        model_of(channels), job, folder=tmp_path / "artifacts" / "predictions", spool=Spool(tmp_path / "spool.jsonl")
+    saved = kind("regression").draw(
+        model_of(channels), job, artifacts=tmp_path / "artifacts", spool=Spool(tmp_path / "spool.jsonl")
     )
     assert [set(entry["images"]) for entry in saved] == [{"rgb", "target", "prediction"}] * 3
     height, width = {"paper": (32, 32), "standard": SIZE}[protocol]

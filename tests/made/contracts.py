@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-import multimae.data.regression  # noqa: F401  # registers its pipelines
+import multimae.data.pipelines.regression  # noqa: F401  # registers its pipelines
 from multimae.data.folder import MultiModalFolder
 from multimae.data.layout import find_root, list_samples, own_val, with_validity
 from multimae.data.sample import DataNotFoundError

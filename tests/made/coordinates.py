@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from multimae.data.maps import Maps, Sample
-from multimae.data.pipelines import Pipeline
+from multimae.data.pipelines.pipeline import Pipeline
 from multimae.data.sets.nyuv2 import SPEC
 
 MODALITIES = ("rgb", "depth", "semseg", "pseudo_semseg", "normal", "keypoints3d", "principal_curvature")

@@ -9,8 +9,9 @@ from mmengine.config import ConfigDict
 from torch import distributed
 
 from multimae.data.sets.nyuv2 import SPEC
-from multimae.engine.signals import StopRequest
-from multimae.evaluation.evaluate import Evaluation, Evaluations
+from multimae.evaluation.evaluate import Evaluations
+from multimae.kinds import kind as kind_of_task
+from multimae.record.evaluation import Evaluation
 from multimae.transfer import MultiMAETransfer
 
 SIZE = 64
@@ -63,7 +64,7 @@ def evaluate(root: Path, *, kind: str, protocol: str, **item: Any) -> Evaluation
     """Carry out one evaluation; every process of a group gets all of it."""
     torch.set_num_threads(1)
     described = item_of(root, kind=kind, protocol=protocol, **item)
-    return Evaluations(kind=kind, stop=StopRequest()).run(model_of(kind), described)
+    return Evaluations(kind_of_task(kind).scorer(kind), check=lambda: None).run(model_of(kind), described)
 
 
 def score_as_rank(rank: int, root: Path, out: Path) -> None:
@@ -77,7 +78,7 @@ def score_as_rank(rank: int, root: Path, out: Path) -> None:
     padded = item_of(root, kind="semseg", protocol="paper")
     padded.dataloader.sampler.round_up = True
     try:
-        Evaluations(kind="semseg", stop=StopRequest()).run(model_of("semseg"), padded)
+        Evaluations(kind_of_task("semseg").scorer("semseg"), check=lambda: None).run(model_of("semseg"), padded)
     except ValueError as error:
         found["padded"] = str(error)
     (out / f"{rank}.json").write_text(json.dumps(found))

@@ -20,7 +20,8 @@ from multimae.backbone import MultiMAE
 from multimae.checkpoints.formats import to_reference
 from multimae.data.transforms import standardize_depth
 from multimae.engine.optim import warmup_cosine
-from multimae.evaluation import SegmentationMetric, paper_depth_scores
+from multimae.evaluation.depth import paper_depth_scores
+from multimae.evaluation.segmentation import SegmentationMetric
 from multimae.layers import sincos_positions
 from multimae.losses import IGNORE_LABEL, berhu, masked_l1, masked_mse
 from multimae.pretraining import MultiMAEPretraining

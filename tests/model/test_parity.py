@@ -7,7 +7,7 @@ import torch
 
 from multimae.checkpoints.formats import to_reference
 from multimae.data.transforms import standardize_depth
-from multimae.evaluation import DepthMetric, paper_depth_scores
+from multimae.evaluation.depth import DepthMetric, paper_depth_scores
 from multimae.layers import sincos_positions
 from multimae.losses import berhu, masked_l1, masked_mse
 from tests.made.parity_files import PARITY_DIR, close, encoder, files_of, hidden, load, pretraining, transfer

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from multimae.checkpoints.formats import to_reference
 from multimae.data.transforms import standardize_depth
 from multimae.engine.optim import parameter_setting
-from multimae.evaluation import paper_depth_scores
+from multimae.evaluation.depth import paper_depth_scores
 from multimae.losses import berhu, masked_l1, masked_mse
 from multimae.masking import MaskSampler
 from multimae.pretraining import MultiMAEPretraining

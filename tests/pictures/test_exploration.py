@@ -13,7 +13,7 @@ from mmengine.dataset import default_collate
 from PIL import Image
 from torch import Tensor
 
-from multimae.data.pipelines import Example
+from multimae.data.pipelines.pipeline import Example
 from multimae.data.sets.nyuv2 import SPEC
 from multimae.layers import Grid, unfold_patches
 from multimae.pictures.budgets import apportion, make_settings, shares_among

@@ -9,7 +9,8 @@ import torch
 from mmengine.config import ConfigDict
 from PIL import Image
 
-from multimae.pictures.predictions import HIDDEN, save_predictions
+from multimae.pictures.predictions import save_predictions
+from multimae.pictures.reconstruction import HIDDEN, draw_reconstructions
 from multimae.record.spool import Spool
 from multimae.registry import MODELS
 from tests.made.pretrained import job_config, model_config
@@ -26,7 +27,7 @@ def pictures(data: Path, *, inputs: list[str], outputs: list[str], to: Path, **d
     torch.manual_seed(0)
     model = MODELS.build(model_config(inputs=inputs, outputs=outputs))
     job = ConfigDict(job_config(data, inputs=inputs, **dataset))
-    saved = save_predictions(model, job, folder=to / "artifacts" / "predictions", spool=Spool(None))
+    saved = save_predictions(model, job, draw=draw_reconstructions, artifacts=to / "artifacts", spool=Spool(None))
     assert all((to / path).is_file() for entry in saved for path in entry["images"].values())
     return {entry["name"]: set(entry["images"]) for entry in saved}
 

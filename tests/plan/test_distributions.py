@@ -7,9 +7,12 @@ import pytest
 import torch
 from scipy import stats
 
-from multimae.data import classification, pipelines
-from multimae.data.classification import ClassificationAugmentation
-from multimae.data.pipelines import DepthAugmentation, PretrainingAugmentation, SemsegAugmentation
+from multimae.data.pipelines import classification, pretraining
+from multimae.data.pipelines import pipeline as shared
+from multimae.data.pipelines.classification import ClassificationAugmentation
+from multimae.data.pipelines.depth import DepthAugmentation
+from multimae.data.pipelines.pretraining import PretrainingAugmentation
+from multimae.data.pipelines.semseg import SemsegAugmentation
 from tests.made.coordinates import make_sample, moved_maps
 
 FALSE_ALARM = 1e-6
@@ -50,7 +53,7 @@ def expected_sides(height: int, width: int, *, scale: tuple[float, float]) -> np
 @pytest.mark.parametrize(
     ("kind", "module", "scale"),
     [
-        (PretrainingAugmentation, pipelines, (0.2, 1.0)),
+        (PretrainingAugmentation, pretraining, (0.2, 1.0)),
         (ClassificationAugmentation, classification, (0.08, 1.0)),
     ],
 )
@@ -78,7 +81,7 @@ def test_boxes_are_uniform_in_area_and_place(
     [
         (PretrainingAugmentation, {}),
         (ClassificationAugmentation, {}),
-        (SemsegAugmentation, {"scale": (1.0, 1.0)}),
+        (SemsegAugmentation, {"scale_min": 1.0, "scale_max": 1.0}),
         (DepthAugmentation, {}),
     ],
 )
@@ -93,8 +96,8 @@ def test_every_second_image_is_mirrored(kind: Any, settings: dict[str, Any]) -> 
 
 def test_zooms_are_uniform_and_cut_to_whole_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[tuple[int, int]] = []
-    original = pipelines.resize
-    monkeypatch.setattr(pipelines, "resize", lambda maps, **how: (sizes.append(how["to"]), original(maps, **how))[1])
+    original = shared.resize
+    monkeypatch.setattr(shared, "resize", lambda maps, **how: (sizes.append(how["to"]), original(maps, **how))[1])
     pipeline, sample = SemsegAugmentation(inputs=("semseg",), size=100), make_sample(110, 80, axis="row")
     for _ in range(DRAWS):
         pipeline(sample)
@@ -118,9 +121,9 @@ def test_squares_are_cut_out_anywhere_but_at_the_last_place() -> None:
 @pytest.mark.parametrize(
     ("kind", "settings", "rate"),
     [
-        (SemsegAugmentation, {"scale": (1.0, 1.0)}, 0.5),
+        (SemsegAugmentation, {"scale_min": 1.0, "scale_max": 1.0}, 0.5),
         (DepthAugmentation, {"grey_prob": 0.0}, 0.5),
-        (DepthAugmentation, {"jitter_prob": 0.0}, 0.3),
+        (DepthAugmentation, {"color_jitter_prob": 0.0}, 0.3),
     ],
 )
 def test_colours_change_as_often_as_they_should(kind: Any, settings: dict[str, Any], rate: float) -> None:

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmarks.task import TransferRecipe
+from benchmarks.recipes import TransferRecipe
 from experiments.plan.errors import UsageError
 from experiments.plan.planning import Data, PlannedRun, difference, make_plan
 from experiments.plan.render import as_python, learning_rate, num_steps, render
@@ -86,11 +87,16 @@ def test_a_rendered_config_is_plain_python_that_gives_itself_back() -> None:
 
 
 def test_steps_count_the_training_part_and_accumulation() -> None:
-    recipe = TransferRecipe(epochs=3, batch_size=20, val_ratio=0.1)
-    assert num_steps(recipe, data=DATA) == 12  # three times 90 samples, 4 whole batches of 20 each time
-    assert num_steps(replace(recipe, micro_batch_size=5), data=DATA) == 48
-    assert num_steps(replace(recipe, train_ratio=0.1), data=DATA) == 3  # 9 samples: a batch shorter than asked for
-    assert num_steps(replace(recipe, tuning="knn"), data=DATA) == 5  # everything once
+    run = plan()[1].run
+
+    def steps(**changes: Any) -> int:
+        recipe = TransferRecipe(epochs=3, batch_size=20, val_ratio=0.1)
+        return num_steps(replace(run, recipe=replace(recipe, **changes)), data=DATA)
+
+    assert steps() == 12  # three times 90 samples, 4 whole batches of 20 each time
+    assert steps(micro_batch_size=5) == 48
+    assert steps(train_ratio=0.1) == 3  # 9 samples: a batch shorter than asked for
+    assert steps(tuning="knn") == 5  # everything once
 
 
 def test_a_base_learning_rate_is_per_256_samples() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.nyuv2 import DEPTH, PRETRAINING, SEMSEG
-from benchmarks.task import Recipe
+from benchmarks.recipes import Recipe
 from experiments.plan.errors import UsageError
 from experiments.plan.settings import resolve_recipes
 

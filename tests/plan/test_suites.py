@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
 
 from benchmarks import imagenet
-from benchmarks.task import TransferRecipe
+from benchmarks.recipes import TransferRecipe
 from experiments.plan.datasource import find_all_data, find_data
 from experiments.plan.errors import PreconditionError, UsageError
 from experiments.plan.planning import Data, PlannedRun, make_plan

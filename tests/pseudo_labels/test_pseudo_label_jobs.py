@@ -21,7 +21,7 @@ from experiments.plan.planning import Data, make_plan
 from experiments.plan.rundirs import prepare
 from experiments.plan.suite import Run
 from multimae.data.folder import MultiModalFolder
-from multimae.data.pipelines import PretrainingAugmentation
+from multimae.data.pipelines.pretraining import PretrainingAugmentation
 from multimae.data.sets import rooms
 from multimae.data_cli import main
 from multimae.engine.job import execute

@@ -11,7 +11,7 @@ from torch.nn import functional as F  # noqa: N812
 from torchvision.transforms.v2 import functional
 
 from multimae.data.maps import Maps, Sample, to_maps
-from multimae.data.pipelines import Example, Pipeline, Protocol
+from multimae.data.pipelines.pipeline import Example, Pipeline, Protocol
 from multimae.data.transforms import encode_domain, fit, random_flip, resize, size_of
 from multimae.registry import TRANSFORMS
 from multimae.shapes import Bool

@@ -11,7 +11,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
 from multimae.data.maps import Maps, Sample, to_maps
-from multimae.data.pipelines import Example, Pipeline, Range
+from multimae.data.pipelines.pipeline import Example, Pipeline, Range
 from multimae.data.sample import DataError
 from multimae.data.transforms import HeightWidth, crop, random_flip, resize, size_of
 from multimae.registry import TRANSFORMS
@@ -34,13 +34,14 @@ class ClassificationAugmentation(Pipeline):
         *,
         inputs: Sequence[str],
         size: int,
-        scale: Range = (0.08, 1.0),
+        scale_min: float = 0.08,
+        scale_max: float = 1.0,
         ratio: Range = (3 / 4, 4 / 3),
         hflip_prob: float = 0.5,
         rand_augment: str = "",
     ) -> None:
         super().__init__(inputs=inputs, size=size)
-        self.box = v2.RandomResizedCrop(size, scale=scale, ratio=ratio)
+        self.box = v2.RandomResizedCrop(size, scale=(scale_min, scale_max), ratio=ratio)
         self.hflip_prob = hflip_prob
         self.rand_augment = _rand_augment(rand_augment, alone=self.inputs == ("rgb",)) if rand_augment else None
 
