@@ -18,15 +18,15 @@ from multimae.data.folder import MultiModalFolder
 from multimae.data.sample import DataError
 from multimae.data.sets.nyuv2 import SPEC
 from multimae.registry import DATASETS
+from multimae.testing import DatasetContract
 from tests.made import tiny_dataset
-from tests.made.contracts import DatasetContract
 
 SHARED = Path(os.environ.get("MULTIMAE_SHARED", Path(__file__).parents[3] / "shared"))
 Make = Callable[..., MultiModalFolder]
 
 
 class TestNYUv2(DatasetContract):
-    name = "nyuv2"
+    dataset = "nyuv2"
 
     @pytest.fixture
     def data_root(self) -> Path:
@@ -36,7 +36,7 @@ class TestNYUv2(DatasetContract):
 
 
 class TestTiny(DatasetContract):
-    name = "nyuv2"
+    dataset = "nyuv2"
 
     @pytest.fixture
     def data_root(self, tmp_path: Path) -> Path:

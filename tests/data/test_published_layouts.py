@@ -21,9 +21,9 @@ from multimae.data.layout import class_names, find_root, fingerprint, labels, li
 from multimae.data.sample import DataError, DataNotFoundError
 from multimae.data.sets import ade20k, imagenet, taskonomy
 from multimae.data.spec import spec
+from multimae.testing import DatasetContract
 from tests.made import published_images as published
 from tests.made import tiny_dataset
-from tests.made.contracts import DatasetContract
 
 SHARED = Path(os.environ.get("MULTIMAE_SHARED", Path(__file__).parents[3] / "shared")) / "data"
 DOMAINS = (*taskonomy.SPEC.modalities, "mask_valid")
@@ -37,7 +37,7 @@ def shared(name: str) -> Path:
 
 
 class TestADE20K(DatasetContract):
-    name = "ade20k"
+    dataset = "ade20k"
 
     @pytest.fixture
     def data_root(self, tmp_path: Path) -> Path:
@@ -46,7 +46,7 @@ class TestADE20K(DatasetContract):
 
 
 class TestTaskonomy(DatasetContract):
-    name = "taskonomy"
+    dataset = "taskonomy"
 
     @pytest.fixture
     def data_root(self, tmp_path: Path) -> Path:
@@ -56,7 +56,7 @@ class TestTaskonomy(DatasetContract):
 class TestImageNet(DatasetContract):
     """With pseudo labels, in the layout of the reference."""
 
-    name = "imagenet"
+    dataset = "imagenet"
 
     @pytest.fixture
     def data_root(self, tmp_path: Path) -> Path:
@@ -75,7 +75,7 @@ class TestImageNet(DatasetContract):
 class TestHypersim(DatasetContract):
     """As prepared: with a validation split of its own."""
 
-    name = "hypersim"
+    dataset = "hypersim"
 
     @pytest.fixture
     def data_root(self, tmp_path: Path) -> Path:
@@ -89,7 +89,7 @@ class TestHypersim(DatasetContract):
 
 
 class TestNYUv2With13Classes(DatasetContract):
-    name = "nyuv2_13"
+    dataset = "nyuv2_13"
 
     @pytest.fixture
     def data_root(self) -> Path:
@@ -97,7 +97,7 @@ class TestNYUv2With13Classes(DatasetContract):
 
 
 class TestTinyNYUv2With13Classes(DatasetContract):
-    name = "nyuv2_13"
+    dataset = "nyuv2_13"
 
     @pytest.fixture
     def data_root(self, tmp_path: Path) -> Path:

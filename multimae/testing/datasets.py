@@ -1,21 +1,24 @@
-"""What every implementation of a kind must do; its test subclasses the contract and says how to get one."""
+"""What every data set must do, whatever its files look like."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
 
 import multimae.data.pipelines.regression  # noqa: F401  # registers its pipelines
 from multimae.data.folder import MultiModalFolder
-from multimae.data.layout import find_root, list_samples, own_val, with_validity
+from multimae.data.layout import find_root, own_val
 from multimae.data.sample import DataNotFoundError
-from multimae.data.spec import spec
+from multimae.data.source import AnySamples, list_samples, with_validity
+from multimae.data.spec import DatasetSpec, spec
+from multimae.losses import IGNORE_LABEL
 from multimae.tables.modalities import MODALITIES
 
 SIZE = 32
+"""Pixels a side of the batches that are made."""
 PIPELINES: tuple[dict[str, Any], ...] = (
     {"type": "multimae.PretrainingAugmentation"},
     {"type": "multimae.PretrainingEvaluation"},
@@ -31,31 +34,43 @@ PIPELINES: tuple[dict[str, Any], ...] = (
     {"type": "multimae.RegressionEvaluation", "target": "edge_occlusion", "protocol": "standard"},
 )
 TARGETS = {"Semseg": "semseg", "Depth": "depth"}
-"""What pipelines that do not name their target predict, by the beginning of their name."""
+"""The target of pipelines that do not name it, by the beginning of their name."""
 
 
 class DatasetContract:
-    """Check a data set on disk against its SPEC. A subclass sets `name` and a fixture `data_root`."""
+    """Check a data set on disk against its `DatasetSpec`.
 
-    name: str
+    A subclass sets `dataset`, the name of a data set of this package or a `DatasetSpec` of yours, and a fixture
+    `data_root` that returns the folder `--data-root` would name. Two dozen samples of `train` and one of `test` are
+    enough. Override a test that cannot hold for your files, and call `pytest.skip` in it with the reason.
+    """
+
+    dataset: str | DatasetSpec
 
     @pytest.fixture
     def data_root(self) -> Path:
-        raise NotImplementedError("give the folder that --data-root would name")
+        """Return the folder that holds the data set's folder."""
+        raise NotImplementedError("override data_root: return the folder that --data-root would name")
+
+    @property
+    def described(self) -> DatasetSpec:
+        """Return the facts about the data set."""
+        return self.dataset if isinstance(self.dataset, DatasetSpec) else spec(self.dataset)
 
     def folder(self, data_root: Path, **changes: Any) -> MultiModalFolder:
+        """Return a split of the data set, by default all of `train`, as it is stored."""
         settings = {
             "root": data_root,
-            "dataset": self.name,
+            "dataset": asdict(self.dataset) if isinstance(self.dataset, DatasetSpec) else self.dataset,
             "split": "train",
-            "modalities": spec(self.name).modalities,
+            "modalities": self.described.modalities,
             "pipeline": lambda sample: sample,
         }
         return MultiModalFolder(**{**settings, **changes})
 
     def test_spec_describes_itself(self) -> None:
-        described = spec(self.name)
-        assert described.name == self.name
+        described = self.described
+        assert self.dataset in (described, described.name)
         assert len(set(described.classes)) == described.num_classes != 1
         assert ("semseg" in described.modalities) == (described.num_classes > 0)
         assert len(set(described.palette)) == described.num_classes
@@ -66,16 +81,16 @@ class DatasetContract:
 
     def test_absent_data_says_how_to_get_it(self, tmp_path: Path) -> None:
         with pytest.raises(DataNotFoundError) as raised:
-            find_root(tmp_path / "nowhere", spec(self.name))
-        assert str(tmp_path / "nowhere" / spec(self.name).folder_names[0]) in str(raised.value)
-        assert spec(self.name).how_to_get in str(raised.value)
+            _find(tmp_path / "nowhere", self.described)
+        assert str(tmp_path / "nowhere" / self.described.folder_names[0]) in str(raised.value)
+        assert self.described.how_to_get in str(raised.value)
 
     def test_train_val_and_test_share_no_sample(self, data_root: Path) -> None:
         whole = self.folder(data_root)
         names = {
             split: _names(self.folder(data_root, split=split, val_ratio=0.3)) for split in ("train", "val", "test")
         }
-        if not own_val(find_root(data_root, spec(self.name))):
+        if not _has_own_val(data_root, self.described):
             assert names["train"] | names["val"] == _names(whole)
         assert not names["train"] & names["val"]
         assert not names["val"] & names["test"]
@@ -83,7 +98,7 @@ class DatasetContract:
         assert all(names.values())
 
     def test_samples_hold_what_the_spec_says(self, data_root: Path) -> None:
-        described = spec(self.name)
+        described = self.described
         folder = self.folder(data_root, limit=4)
         for index in range(len(folder)):
             maps = folder.read(index).maps
@@ -95,7 +110,7 @@ class DatasetContract:
                 assert 0 < float(maps["depth"].float().max()) <= 1000 * described.max_depth_m
 
     def test_depth_constants_fit(self, data_root: Path) -> None:
-        described = spec(self.name)
+        described = self.described
         if described.depth_mean_mm == 0:
             pytest.skip("the data set has no depth in metres, or its constants are not known")
         folder = self.folder(data_root, modalities=["depth"], limit=24)
@@ -105,7 +120,7 @@ class DatasetContract:
         assert 0.5 < float(depth.std()) / described.depth_std_mm < 2
 
     def test_eval_crop_lies_in_every_test_image(self, data_root: Path) -> None:
-        crop = spec(self.name).eval_crop
+        crop = self.described.eval_crop
         if crop is None:
             pytest.skip("the data set has no crop of its own")
         height, width = self.folder(data_root, split="test", limit=1).read(0).height_width
@@ -114,7 +129,7 @@ class DatasetContract:
 
     @pytest.mark.parametrize("pipeline", PIPELINES, ids=lambda p: "-".join([p["type"][9:], *list(p.values())[1:]]))
     def test_batches_fit_the_model(self, data_root: Path, pipeline: dict[str, Any]) -> None:
-        described = spec(self.name)
+        described = self.described
         inputs = tuple(name for name in described.modalities if MODALITIES[name].kind != "domain")
         target = pipeline.get("target", next((TARGETS[kind] for kind in TARGETS if kind in pipeline["type"]), "rgb"))
         if target not in described.modalities:
@@ -126,19 +141,17 @@ class DatasetContract:
         check_batch(batch, num_classes=described.num_classes, inputs=inputs)
 
     def test_every_sample_has_every_modality(self, data_root: Path) -> None:
-        described = spec(self.name)
-        root = find_root(data_root, described)
         for split in ("train", "test"):
-            samples = list_samples(root, split, with_validity(root, split, described.modalities))
-            assert [sample.name for sample in samples] == sorted({sample.name for sample in samples})
+            samples = _samples(data_root, self.described, split=split)
+            assert list(samples.names) == sorted(set(samples.names))
+            assert len(samples) > 0
 
 
 def check_batch(batch: dict[str, dict[str, Any]], *, num_classes: int, inputs: tuple[str, ...]) -> None:
-    """Check types, shapes and ranges of what a model is handed."""
+    """Check types, shapes and ranges of a batch of two samples as a model gets it."""
     assert set(batch) == {"inputs", "targets", "meta"}
     assert tuple(batch["inputs"]) == inputs
-    size = {name: map_.shape[-2] * (4 if name == "semseg" else 1) for name, map_ in batch["inputs"].items()}
-    assert len(set(size.values())) == 1
+    assert len({map_.shape[-2] * MODALITIES[name].stride_level for name, map_ in batch["inputs"].items()}) == 1
     check_inputs(batch["inputs"], num_classes=num_classes)
     check_targets(batch["targets"], num_classes=num_classes)
     assert len(batch["meta"]["name"]) == 2
@@ -148,23 +161,24 @@ def check_batch(batch: dict[str, dict[str, Any]], *, num_classes: int, inputs: t
 def check_inputs(inputs: dict[str, torch.Tensor], *, num_classes: int) -> None:
     """Check each modality that is there."""
     for name, map_ in inputs.items():
+        facts = MODALITIES[name]
         assert type(map_) is torch.Tensor
-        if name == "semseg":
+        if facts.kind == "labels":
             assert map_.dtype == torch.int64
-            assert 0 <= int(map_.min()) <= int(map_.max()) <= num_classes
+            assert 0 <= int(map_.min()) <= int(map_.max()) <= (facts.num_classes or num_classes)
         else:
             assert map_.dtype == torch.float32
-            assert map_.shape[1] == {"rgb": 3, "depth": 1, "normal": 3}[name]
-            assert np.isfinite(map_.numpy()).all()
-    if "normal" in inputs:
-        assert float(inputs["normal"].abs().max()) <= 1
+            assert map_.shape[1] == facts.num_channels
+            assert bool(map_.isfinite().all())
+        if facts.kind == "normals":
+            assert float(map_.abs().max()) <= 1
 
 
 def check_targets(targets: dict[str, torch.Tensor], *, num_classes: int) -> None:
-    """Check the labels or the depth, whichever is asked for."""
+    """Check the labels, the depth or the domain, whichever is there."""
     if "semseg" in targets:
         assert targets["semseg"].dtype == torch.int64
-        labelled = targets["semseg"][targets["semseg"] != 255]
+        labelled = targets["semseg"][targets["semseg"] != IGNORE_LABEL]
         assert 0 <= int(labelled.min()) <= int(labelled.max()) < num_classes
     if "depth" in targets:
         assert targets["depth"].dtype == torch.float32
@@ -180,3 +194,17 @@ def check_targets(targets: dict[str, torch.Tensor], *, num_classes: int) -> None
 
 def _names(folder: MultiModalFolder) -> set[str]:
     return {files.name for files in folder.files}
+
+
+# All questions about the arrangement of the files are asked here.
+def _find(data_root: Path, described: DatasetSpec) -> Path:
+    return find_root(data_root, described)
+
+
+def _has_own_val(data_root: Path, described: DatasetSpec) -> bool:
+    return own_val(_find(data_root, described))
+
+
+def _samples(data_root: Path, described: DatasetSpec, *, split: str) -> AnySamples:
+    root = _find(data_root, described)
+    return list_samples(root, split, with_validity(root, split, described.modalities))
