@@ -33,10 +33,10 @@ from experiments.drive.driver import ALLOCATOR
 from multimae.cache import cache_dir
 from multimae.data.folder import MultiModalFolder
 from multimae.data.layout import list_samples
-from multimae.data.sets import rooms
 from multimae.data.spec import spec
 from multimae.packing.source import PackSource
 from multimae.prepare.conversion import prepare
+from multimae.rooms.archive import unpack
 from multimae.tables.modalities import IMAGENET_MEAN, IMAGENET_STD
 
 MODALITIES = ("rgb", "depth", "semseg")
@@ -60,7 +60,7 @@ def find_frames() -> tuple[str, Path]:
     """Return the data set the frames are of, and where it lies: NYUv2 where it is at hand, else rooms."""
     shared = Path(os.environ.get("MULTIMAE_SHARED", Path(__file__).resolve().parents[3] / "shared"))
     real = shared / "data" / "nyuv2"
-    return ("nyuv2", real) if real.is_dir() else ("rooms", rooms.unpack(cache_dir()))
+    return ("nyuv2", real) if real.is_dir() else ("rooms", unpack(cache_dir()))
 
 
 def write_sources(root: Path, *, frames: Path, num: int) -> Path:

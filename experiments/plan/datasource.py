@@ -12,9 +12,9 @@ from multimae.cache import cache_dir
 from multimae.data.arrangements import PSEUDO, arrangement
 from multimae.data.layout import Missing, find_root, own_val
 from multimae.data.sample import DataError, DataNotFoundError
-from multimae.data.sets import rooms
 from multimae.data.source import AnySamples, class_names, fingerprint, list_samples
 from multimae.data.spec import DatasetSpec, known_names, spec
+from multimae.rooms.archive import unpack
 
 STAND_INS: Mapping[str, str] = MappingProxyType({"nyuv2_13": "rooms_13", "rooms_13": "rooms_13"})
 LABELLED = ("depth", "semseg", "normal")
@@ -41,7 +41,7 @@ def find_data(dataset: str | DatasetSpec, *, data_root: Path | None, runs: Seque
     if data_root is None:
         described = spec(stand_in(described.name))
     try:
-        root = find_root(data_root, described) if data_root else rooms.unpack(cache_dir())
+        root = find_root(data_root, described) if data_root else unpack(cache_dir())
         splits = ("train", "val", "test") if own_val(root) else ("train", "test")
         wanted = [_folders(run) for run in runs]
         counts = {split: min(len(_samples(root, split, run)) for run in _different(runs)) for split in splits}

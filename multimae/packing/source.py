@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from multimae.data.arrangements import FOLDERS
+from multimae.data.arrangements import FOLDERS, modality_of
 from multimae.data.decode import Array, decode, kind_of, shrink
 from multimae.data.layout import fingerprint, labels, list_samples, name_order, own_val, split_dir
 from multimae.data.manifest import Provenance
@@ -24,7 +24,6 @@ from multimae.data.sample import DataError, DataNotFoundError, SampleFiles, Samp
 from multimae.data.source import check_same_size
 from multimae.data.spec import DatasetSpec, spec
 from multimae.prepare.conversion import Item, place
-from multimae.verify.inspection import modality_of
 
 SAMPLES_PER_SHARD = 250
 # A reader keeps all shards of a split open.

@@ -14,10 +14,10 @@ from multimae.cache import cache_dir
 from multimae.data.layout import find_root
 from multimae.data.manifest import NAME
 from multimae.data.sample import DataNotFoundError
-from multimae.data.sets import rooms
 from multimae.data.spec import DatasetSpec, spec
 from multimae.prepare.command import at_least_one
 from multimae.processes import num_cores
+from multimae.rooms.archive import unpack
 from multimae.verify.check import Effort, Progress, verify
 from multimae.verify.findings import KINDS, Finding, Group, Verification, grouped
 
@@ -72,7 +72,7 @@ def _root(args: argparse.Namespace) -> Path:
     if args.data_root is not None:
         return find_root(args.data_root, described)
     if described.name == "rooms":
-        return rooms.unpack(cache_dir())
+        return unpack(cache_dir())
     raise DataNotFoundError(f"pass the folder that holds {described.name} as --data-root DIR\n{described.how_to_get}")
 
 

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from multimae.data.arrangements import modality_of
 from multimae.data.decode import interpret
 from multimae.data.layout import name_order
 from multimae.data.packed.samples import SPLITS, PackedMaps, PackedSamples, list_packed, packed_modalities
 from multimae.data.sample import DataError
 from multimae.data.spec import DatasetSpec
 from multimae.verify.findings import Count, Finding
-from multimae.verify.inspection import described_for, hollow, modality_of
+from multimae.verify.inspection import described_for, hollow
 
 Progress = Callable[[str, int, int], object]
 
