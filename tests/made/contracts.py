@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 import multimae.data.regression  # noqa: F401  # registers its pipelines
 from multimae.data.folder import MultiModalFolder
-from multimae.data.layout import find_root, list_samples, own_val, with_validity
+from multimae.data.open import find_dataset, find_root
 from multimae.data.sample import DataNotFoundError
 from multimae.data.spec import spec
 from multimae.tables.modalities import MODALITIES
@@ -75,7 +75,7 @@ class DatasetContract:
         names = {
             split: _names(self.folder(data_root, split=split, val_ratio=0.3)) for split in ("train", "val", "test")
         }
-        if not own_val(find_root(data_root, spec(self.name))):
+        if not find_dataset(data_root, spec(self.name)).own_val:
             assert names["train"] | names["val"] == _names(whole)
         assert not names["train"] & names["val"]
         assert not names["val"] & names["test"]
@@ -127,9 +127,9 @@ class DatasetContract:
 
     def test_every_sample_has_every_modality(self, data_root: Path) -> None:
         described = spec(self.name)
-        root = find_root(data_root, described)
+        opened = find_dataset(data_root, described)
         for split in ("train", "test"):
-            samples = list_samples(root, split, with_validity(root, split, described.modalities))
+            samples = opened.samples(split, opened.with_validity(split, described.modalities))
             assert [sample.name for sample in samples] == sorted({sample.name for sample in samples})
 
 

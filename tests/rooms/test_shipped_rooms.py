@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from multimae.data import coco
-from multimae.data.layout import class_names, labels
+from multimae.data.open import open_dataset
 from multimae.data.sets.rooms import CLASSES, COMPUTED, DOMAINS, SPEC
 from multimae.rooms import archive, coco_labels
 from multimae.rooms.archive import ARCHIVE, ARCHIVE_FRAMES, FOLDERS
@@ -94,12 +94,13 @@ def test_every_class_is_in_both_splits_often_enough_to_learn(root: Path) -> None
 
 
 def test_every_frame_has_a_kind_of_room_and_both_views_of_a_room_the_same(root: Path) -> None:
-    assert class_names(root) == ("bedroom", "dining room", "living room", "study")
+    opened = open_dataset(root, SPEC)
+    assert opened.class_names() == ("bedroom", "dining room", "living room", "study")
     for split, frames in ARCHIVE_FRAMES.items():
         names = [f"{index:05d}" for index in range(frames)]
-        kinds = list(labels(root, split, names).values())
+        kinds = list(opened.labels(split, names).values())
         assert kinds[::2] == kinds[1::2]
-        assert min(kinds.count(kind) for kind in class_names(root)) >= 0.1 * frames
+        assert min(kinds.count(kind) for kind in opened.class_names()) >= 0.1 * frames
 
 
 def test_train_and_test_show_different_rooms(root: Path) -> None:
