@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Protocol, cast, runtime_checkable
 
 from multimae.data.sample import DataError
+from multimae.processes import WorkerLostError
 
 PREPARE = "multimae.prepare"
 VERBS = MappingProxyType(
@@ -48,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv, argparse.Namespace(argv=argv))
     try:
         return _work(arguments.module).run(arguments)
-    except DataError as error:
+    except (DataError, WorkerLostError) as error:
         print(f"multimae data: {error}", file=sys.stderr)
         return 3
 

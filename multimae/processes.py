@@ -9,13 +9,15 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from typing import Any, Generic, TypeVar
 
-from multimae.data.sample import DataError
-
 In = TypeVar("In")
 Out = TypeVar("Out")
 QUEUED_PER_WORKER = 2
 
 _work: Callable[[Any], Any] | None = None
+
+
+class WorkerLostError(Exception):
+    """Report that a worker process has ended without an answer."""
 
 
 def num_cores() -> int:
@@ -35,7 +37,7 @@ def spread(batches: Sequence[In], *, work: Callable[[In], Out], workers: int) ->
     try:
         yield from _Pool(work=work, workers=workers).results(batches)
     except BrokenProcessPool as error:
-        raise DataError(
+        raise WorkerLostError(
             "a worker was killed, perhaps for memory; run the same command again with fewer --workers"
         ) from error
 

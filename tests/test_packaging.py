@@ -29,9 +29,9 @@ def test_the_wheel_adds_one_top_level_name_and_holds_what_it_needs(wheel: Path) 
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"multimae"}
     for needed in (
-        "multimae/data/rooms.tar.xz",
         "multimae/py.typed",
         "multimae/testing/heads.py",
+        "multimae/rooms/rooms.tar.xz",
         "multimae/_bundle/experiments/sweep.py",
         "multimae/_bundle/experiments/suites/nyuv2.py",
         "multimae/_bundle/reports/html/page.html.j2",

@@ -31,12 +31,14 @@ from torchvision.transforms import functional as pillow
 
 from experiments.drive.work import ALLOCATOR
 from multimae.cache import cache_dir
+from multimae.data.arrangements import arrangement
 from multimae.data.folder import MultiModalFolder
-from multimae.data.layout import list_samples
-from multimae.data.sets import rooms
+from multimae.data.layout import PlainDataset
+from multimae.data.sample import PlainSamples
 from multimae.data.spec import spec
 from multimae.packing.source import PackSource
 from multimae.prepare.conversion import prepare
+from multimae.rooms.archive import unpack
 from multimae.tables.modalities import IMAGENET_MEAN, IMAGENET_STD
 
 MODALITIES = ("rgb", "depth", "semseg")
@@ -60,12 +62,17 @@ def find_frames() -> tuple[str, Path]:
     """Return the data set the frames are of, and where it lies: NYUv2 where it is at hand, else rooms."""
     shared = Path(os.environ.get("MULTIMAE_SHARED", Path(__file__).resolve().parents[3] / "shared"))
     real = shared / "data" / "nyuv2"
-    return ("nyuv2", real) if real.is_dir() else ("rooms", rooms.unpack(cache_dir()))
+    return ("nyuv2", real) if real.is_dir() else ("rooms", unpack(cache_dir()))
 
 
-def write_sources(root: Path, *, frames: Path, num: int) -> Path:
+def plain_samples(root: Path, *, dataset: str) -> PlainSamples:
+    """List the training samples of a folder of plain files."""
+    return PlainDataset(root=root, spec=spec(dataset), arrangement=arrangement(root)).samples("train", MODALITIES)
+
+
+def write_sources(root: Path, *, dataset: str, frames: Path, num: int) -> Path:
     """Write frames at 500x375 as ImageNet and its pseudo labels lie on the disk: JPEGs, 16- and 8-bit PNGs."""
-    samples = list_samples(frames, "train", MODALITIES)
+    samples = plain_samples(frames, dataset=dataset)
     for files in samples[:: max(1, len(samples) // num)][:num]:
         for modality, path in files.paths.items():
             suffix = ".jpg" if modality == "rgb" else ".png"
@@ -105,7 +112,7 @@ def _tensor(image: Image.Image, modality: str) -> Tensor:
 
 def make_loads(root: Path, *, dataset: str, packed: Path) -> dict[str, Load]:
     """Return every way to load a sample by its number, and pack what is to be read packed."""
-    plain = list_samples(root, "train", MODALITIES)
+    plain = plain_samples(root, dataset=dataset)
     loads: dict[str, Load] = {
         BASELINE: lambda index: load_straightforwardly(plain[index].paths),
         "ours, plain files": _our_load(root, dataset=dataset),
@@ -183,7 +190,7 @@ def main() -> int:
     cv2.setNumThreads(1)
     dataset, frames = find_frames()
     with tempfile.TemporaryDirectory() as folder:
-        root = write_sources(Path(folder) / "plain", frames=frames, num=arguments.samples)
+        root = write_sources(Path(folder) / "plain", dataset=dataset, frames=frames, num=arguments.samples)
         loads = make_loads(root, dataset=dataset, packed=Path(folder) / "packed")
         width, height = WIDTH_HEIGHT
         print(f"{arguments.samples} frames of {dataset} at {width}x{height}, medians of {arguments.rounds} rounds")

@@ -8,12 +8,12 @@ from experiments.plan.errors import PreconditionError, UsageError, unknown
 from experiments.plan.planning import Data, kind_of, modalities_of
 from experiments.plan.suite import Run, Suite
 from multimae.cache import cache_dir
-from multimae.data.arrangements import PSEUDO, arrangement
-from multimae.data.layout import find_root, own_val
-from multimae.data.sample import DataError, DataNotFoundError
-from multimae.data.sets import rooms
-from multimae.data.source import AnySamples, class_names, fingerprint, list_samples
+from multimae.data.arrangements import PSEUDO
+from multimae.data.dataset import OpenedDataset
+from multimae.data.open import find_dataset, open_dataset
+from multimae.data.sample import DataError, DataNotFoundError, SampleMaps, Samples
 from multimae.data.spec import DatasetSpec, known_names, spec
+from multimae.rooms.archive import unpack
 
 STAND_INS: Mapping[str, str] = MappingProxyType({"nyuv2_13": "rooms_13", "rooms_13": "rooms_13"})
 LABELLED = ("depth", "semseg", "normal")
@@ -40,26 +40,25 @@ def find_data(dataset: str | DatasetSpec, *, data_root: Path | None, runs: Seque
     if data_root is None:
         described = spec(stand_in(described.name))
     try:
-        root = find_root(data_root, described) if data_root else rooms.unpack(cache_dir())
-        splits = ("train", "val", "test") if own_val(root) else ("train", "test")
+        opened = find_dataset(data_root, described) if data_root else open_dataset(unpack(cache_dir()), described)
         wanted = [_folders(run) for run in runs]
-        counts = {split: min(len(_samples(root, split, run)) for run in _different(runs)) for split in splits}
+        counts = {split: min(len(_samples(opened, split, run)) for run in _different(runs)) for split in opened.splits}
         data = Data(
             name=described.name,
             described=None if data_root is None or isinstance(dataset, str) else dataset,
-            root=root.resolve(),
-            fingerprint=fingerprint(root, splits, sorted(set().union(*wanted))),
+            root=opened.root.resolve(),
+            fingerprint=opened.fingerprint(opened.splits, sorted(set().union(*wanted))),
             num_train=counts["train"],
             num_test=counts["test"],
             num_val=counts.get("val", 0),
-            num_labels=len(class_names(root)) if any(kind_of(run).wants_classes for run in runs) else 0,
+            num_labels=len(opened.class_names()) if any(kind_of(run).wants_classes for run in runs) else 0,
         )
     except (DataError, OSError) as error:
         raise PreconditionError(str(error)) from error
     unlabelled = [run.name for run in runs if kind_of(run).wants_classes and not data.num_labels]
     if unlabelled:
         raise PreconditionError(
-            f"{unlabelled[0]} needs classes, but {root} has none: put the files into class folders "
+            f"{unlabelled[0]} needs classes, but {opened.root} has none: put the files into class folders "
             "(train/rgb/<class>/<name>) or list them in train/labels.csv and test/labels.csv (name,label)"
         )
     return data
@@ -89,12 +88,12 @@ def _folders(run: Run) -> tuple[str, ...]:
     return tuple(f"pseudo_{name}" if name in run.recipe.pseudo else name for name in modalities_of(run))
 
 
-def _samples(root: Path, split: str, run: Run) -> AnySamples:
+def _samples(opened: OpenedDataset, split: str, run: Run) -> Samples[SampleMaps]:
     folders = {name: f"pseudo_{name}" for name in run.recipe.pseudo}
     try:
-        return list_samples(root, split, modalities_of(run), folders=folders, missing=kind_of(run).missing(run.recipe))
+        return opened.samples(split, modalities_of(run), folders=folders, missing=kind_of(run).missing(run.recipe))
     except DataNotFoundError as error:
-        absent = [folder for folder in _folders(run) if not arrangement(root).place(split, folder).folder.is_dir()]
+        absent = [folder for folder in _folders(run) if not opened.has(split, folder)]
         if not absent or absent[0].removeprefix(PSEUDO) not in LABELLED:
             raise
         hint = "`multimae data pseudo-label` predicts depth, classes and normals, or choose other --checkpoints"

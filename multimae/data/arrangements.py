@@ -240,6 +240,11 @@ def is_modality(folder: str) -> bool:
     return folder in FOLDERS
 
 
+def modality_of(folder: str) -> str:
+    """Return the modality that a folder holds, measured or predicted (`pseudo_depth`)."""
+    return folder.removeprefix(PSEUDO)
+
+
 def subfolders(folder: Path) -> Iterator["os.DirEntry[str]"]:
     """Yield the folders in a folder."""
     with os.scandir(folder) as entries:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from multimae.data.labels import label_code
-from multimae.data.sample import DataError
+from multimae.data.sample import DataError, SampleMaps, StoredMap
 from multimae.data.spec import DatasetSpec
 from multimae.tables.modalities import modality as modality_named
 
@@ -41,6 +41,21 @@ def decode(path: Path, *, modality: str, spec: DatasetSpec) -> Array:
     [h, w] where they have 16 bits, else uint8 [h, w] or [h, w, channels].
     """
     return interpret(_pixels(path, modality), path=path, modality=modality, spec=spec)
+
+
+def read_map(place: Path | StoredMap, *, modality: str, spec: DatasetSpec) -> Array:
+    """Return one map as `decode` does, from a file or a shard."""
+    if isinstance(place, Path):
+        return decode(place, modality=modality, spec=spec)
+    return interpret(place.restored(), path=Path(str(place)), modality=modality, spec=spec)
+
+
+def check_same_size(sample: SampleMaps, arrays: Mapping[str, Array]) -> None:
+    """Raise unless all maps of a sample have the same height and width."""
+    sizes = {name: array.shape[:2] for name, array in arrays.items()}
+    if len(set(sizes.values())) > 1:
+        listed = ", ".join(f"{sample.paths[name]} is {width}x{height}" for name, (height, width) in sizes.items())
+        raise DataError(f"sample {sample.name!r}: modalities differ in size: {listed}")
 
 
 def interpret(pixels: Array, *, path: Path, modality: str, spec: DatasetSpec) -> Array:

@@ -1,4 +1,4 @@
-"""A data set on the disk, files in the layout of `layout.py` or packed, for torch's data loaders."""
+"""A data set on the disk, plain files or packed, for torch's data loaders."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -9,21 +9,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from multimae.data.decode import Array, blank, shrink
+from multimae.data.dataset import Missing
+from multimae.data.decode import Array, blank, check_same_size, read_map, shrink
 from multimae.data.labels import FIXED, label_code
-from multimae.data.layout import Missing, few_of, find_root, labels, name_order, own_val, split_names
 from multimae.data.maps import Sample
+from multimae.data.open import find_dataset
+from multimae.data.parts import few_of, split_names, spread_over
 from multimae.data.pipelines.pipeline import Example
-from multimae.data.sample import DataError
-from multimae.data.source import (
-    AnyMaps,
-    AnySamples,
-    check_same_size,
-    class_names,
-    list_samples,
-    read_map,
-    with_validity,
-)
+from multimae.data.sample import DataError, SampleMaps, Samples
 from multimae.data.spec import DatasetSpec, spec
 from multimae.registry import DATASETS, TRANSFORMS
 
@@ -44,7 +37,7 @@ class MultiModalFolder(Dataset[Example]):
 
     `folders` names the folder of a modality where it is not the modality's name. `missing="allow"` keeps samples that
     lack modalities: the maps are blank and `Sample.available` says so. `labelled` gives each sample the number of its
-    class (`layout.class_names`). `train_ratio` trains on a share of `train`, of each class alike if labelled;
+    class (`OpenedDataset.class_names`). `train_ratio` trains on a share of `train`, of each class alike if labelled;
     `subset_seed` says on which.
     """
 
@@ -67,22 +60,21 @@ class MultiModalFolder(Dataset[Example]):
         subset_seed: int = 0,
     ) -> None:
         self.spec = spec(dataset)
-        self.root = find_root(Path(root), self.spec)
+        opened = find_dataset(Path(root), self.spec)
+        self.root = opened.root
         self.modalities = tuple(modalities)
         self.missing = missing
-        self.class_names = class_names(self.root) if labelled else ()
-        own = split == "val" and own_val(self.root)
+        self.class_names = opened.class_names() if labelled else ()
+        own = split == "val" and opened.own_val
         folder = split if own or split == "test" else "train"
-        found = list_samples(
-            self.root, folder, with_validity(self.root, folder, modalities), folders=folders, missing=missing
-        )
+        found = opened.samples(folder, opened.with_validity(folder, modalities), folders=folders, missing=missing)
         for name in ("semseg", *FIXED):
             _check_classes(found.folders.get(name), modality=name, described=self.spec)
-        self._labels = labels(self.root, folder, found.names) if labelled else {}
+        self._labels = opened.labels(folder, found.names) if labelled else {}
         names = found.names if own else _select(found.names, split=split, val_ratio=val_ratio, where=self.root)
         if split == "train":
             names = few_of(names, ratio=train_ratio, seed=subset_seed, groups=self._labels)
-        self.files: AnySamples = found.only(_spread(names, limit=limit))
+        self.files: Samples[SampleMaps] = found.only(spread_over(names, limit=limit))
         self.pipeline = TRANSFORMS.build(pipeline) if isinstance(pipeline, dict) else pipeline
         self.store_size = store_size
         self._cached: dict[int, Sample] | None = {"none": None, "memory": dict[int, Sample]()}[cache]
@@ -106,7 +98,7 @@ class MultiModalFolder(Dataset[Example]):
         """Return one map [height, width] or [height, width, channels] at the size it is stored in."""
         return read_map(self.files[index].paths[modality], modality=modality, spec=self.spec)
 
-    def _decode(self, files: AnyMaps) -> Sample:
+    def _decode(self, files: SampleMaps) -> Sample:
         arrays = {name: read_map(place, modality=name, spec=self.spec) for name, place in files.paths.items()}
         check_same_size(files, arrays)
         if self.store_size is not None:
@@ -162,14 +154,6 @@ def _select(names: Sequence[str], *, split: Split, val_ratio: float, where: Path
     if not selected:
         raise ValueError(f"{split} of {where} is empty with val_ratio={val_ratio}; raise it, or lower it for train")
     return selected
-
-
-def _spread(names: Sequence[str], *, limit: int | None) -> tuple[str, ...]:
-    if limit is None:
-        return tuple(names)
-    if limit < 1:
-        raise ValueError(f"limit is {limit}, wanted None or at least 1")
-    return tuple(sorted(sorted(names, key=name_order)[:limit]))
 
 
 def _to_tensor(array: Array) -> Tensor:

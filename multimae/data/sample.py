@@ -1,9 +1,12 @@
 """Samples as they lie on disk, and what can be wrong with them. Free of torch."""
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
+from typing import Any, Protocol, TypeVar, overload, runtime_checkable
+
+from numpy.typing import NDArray
 
 
 class DataError(Exception):
@@ -14,28 +17,61 @@ class DataNotFoundError(DataError):
     """Report a data set that is not where it was looked for."""
 
 
+@runtime_checkable
+class StoredMap(Protocol):
+    """A map that is part of a file; its text says of which."""
+
+    def restored(self) -> NDArray[Any]:
+        """Return the stored pixels; raise DataError where they are damaged."""
+
+
+@runtime_checkable
+class SampleMaps(Protocol):
+    """One sample: where the map of each modality lies. `name` is `class/stem` where files lie in class folders."""
+
+    @property
+    def name(self) -> str:
+        """The name that all its maps share."""
+
+    @property
+    def paths(self) -> Mapping[str, Path | StoredMap]:
+        """The files or stored maps, by modality; a modality that the sample lacks is left out."""
+
+
+OneSample = TypeVar("OneSample", bound=SampleMaps, covariant=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples(Sequence[OneSample]):
+    """List the samples of one split by name; `folders` holds each modality's folder, for what lies beside its maps."""
+
+    names: tuple[str, ...]
+    folders: Mapping[str, Path]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @abstractmethod
+    def only(self, names: Sequence[str]) -> "Samples[OneSample]":
+        """Keep these samples, in this order."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SampleFiles:
-    """Name the files of one sample, one per modality; `name` is `class/stem` where files lie in class folders."""
+    """Name the files of one sample, one per modality."""
 
     name: str
     paths: Mapping[str, Path]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Samples(Sequence[SampleFiles]):
-    """List the samples of one split by name; paths are made when asked for, since ImageNet has millions of them.
+class PlainSamples(Samples[SampleFiles]):
+    """List samples whose maps are files; paths are made when asked for, since ImageNet has millions of them.
 
-    `folders` holds each modality's folder, `suffixes` its files' suffix, by name where they differ (then a name without
-    one has no such file).
+    `suffixes` holds the suffix of each modality's files, by name where they differ. A name without one has no file.
     """
 
-    names: tuple[str, ...]
-    folders: Mapping[str, Path]
     suffixes: Mapping[str, str | Mapping[str, str]]
-
-    def __len__(self) -> int:
-        return len(self.names)
 
     def __iter__(self) -> Iterator[SampleFiles]:
         return (self._files(name) for name in self.names)
@@ -43,15 +79,15 @@ class Samples(Sequence[SampleFiles]):
     @overload
     def __getitem__(self, index: int) -> SampleFiles: ...
     @overload
-    def __getitem__(self, index: slice) -> "Samples": ...
-    def __getitem__(self, index: int | slice) -> "SampleFiles | Samples":
+    def __getitem__(self, index: slice) -> "PlainSamples": ...
+    def __getitem__(self, index: int | slice) -> "SampleFiles | PlainSamples":
         if isinstance(index, slice):
             return self.only(self.names[index])
         return self._files(self.names[index])
 
-    def only(self, names: Sequence[str]) -> "Samples":
+    def only(self, names: Sequence[str]) -> "PlainSamples":
         """Keep these samples, in this order."""
-        return Samples(names=tuple(names), folders=self.folders, suffixes=self.suffixes)
+        return PlainSamples(names=tuple(names), folders=self.folders, suffixes=self.suffixes)
 
     def _files(self, name: str) -> SampleFiles:
         paths = {}

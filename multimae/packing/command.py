@@ -3,9 +3,8 @@
 import argparse
 from pathlib import Path
 
-from multimae.data.arrangements import FOLDERS
-from multimae.data.layout import find_root
-from multimae.data.packed.samples import SPLITS
+from multimae.data.arrangements import FOLDERS, SPLITS
+from multimae.data.open import find_root
 from multimae.data.spec import spec
 from multimae.packing.source import PackSource
 from multimae.prepare.command import at_least_one, convert

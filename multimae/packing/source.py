@@ -13,24 +13,25 @@ from pathlib import Path
 
 import numpy as np
 
-from multimae.data.arrangements import FOLDERS
-from multimae.data.decode import Array, decode, kind_of, shrink
-from multimae.data.layout import fingerprint, labels, list_samples, name_order, own_val, split_dir
+from multimae.data.arrangements import FOLDERS, modality_of
+from multimae.data.dataset import LABEL_TABLE
+from multimae.data.decode import Array, check_same_size, decode, kind_of, shrink
+from multimae.data.layout import PlainDataset
 from multimae.data.manifest import Provenance
+from multimae.data.open import open_dataset
 from multimae.data.packed.codec import compress, jpeg, restore
-from multimae.data.packed.samples import MARK, SCHEMA, is_packed
-from multimae.data.packed.shards import Packed, index_path, write_shard
-from multimae.data.sample import DataError, DataNotFoundError, SampleFiles, Samples
-from multimae.data.source import check_same_size
+from multimae.data.packed.dataset import MARK, SCHEMA
+from multimae.data.packed.shards import EncodedMap, index_path, write_shard
+from multimae.data.parts import name_order
+from multimae.data.sample import DataError, DataNotFoundError, PlainSamples, SampleFiles
 from multimae.data.spec import DatasetSpec, spec
 from multimae.prepare.conversion import Item, place
-from multimae.verify.inspection import modality_of
 
 SAMPLES_PER_SHARD = 250
 # A reader keeps all shards of a split open.
 MOST_SHARDS = 128
 NUM_WEIGHED = 8
-TABLE, CLASSES = "labels.csv", "manifest.json"
+CLASSES = "manifest.json"
 JPEG_SUFFIXES = frozenset({".jpg", ".jpeg"})
 
 ANY_LABELS = DatasetSpec(
@@ -91,7 +92,7 @@ class PackSource:
         target, (split, *rest) = out / item.outputs[0], item.outputs[0].split("/")
         if item.name == MARK:
             target.write_text(json.dumps({"schema": SCHEMA, "dataset": self.dataset}) + "\n", "utf-8")
-        elif rest == [TABLE]:
+        elif rest == [LABEL_TABLE]:
             rows = (f"{name},{label}\n" for name, label in self._labels[split].items())
             target.write_text("name,label\n" + "".join(rows), "utf-8")
         elif rest[-1] == CLASSES:
@@ -100,10 +101,15 @@ class PackSource:
             self._write_shard(target, self._listed[split][self._slice(split, int(target.stem))])
 
     @cached_property
-    def _listed(self) -> Mapping[str, Samples]:
-        if is_packed(self.root):
+    def _opened(self) -> PlainDataset:
+        opened = open_dataset(self.root, spec(self.dataset))
+        if not isinstance(opened, PlainDataset):
             raise DataError(f"{self.root} is packed already; name the folder of its plain files as --data-root")
-        known = ("train", "val", "test") if own_val(self.root) else ("train", "test")
+        return opened
+
+    @cached_property
+    def _listed(self) -> Mapping[str, PlainSamples]:
+        known = self._opened.splits
         if unknown := sorted(set(self.splits) - set(known)):
             raise DataNotFoundError(f"{self.root} has no split {', '.join(unknown)}; it has {', '.join(known)}")
         return {split: self._list(split) for split in self.splits or known}
@@ -113,13 +119,9 @@ class PackSource:
         return dict.fromkeys(name for samples in self._listed.values() for name in samples.folders)
 
     @cached_property
-    def _spec(self) -> DatasetSpec:
-        return spec(self.dataset)
-
-    @cached_property
     def _fingerprint(self) -> str:
         """Say which files these are; half the sha256 is enough to be read in a message."""
-        found = (fingerprint(self.root, [split], list(samples.folders)) for split, samples in self._listed.items())
+        found = (self._opened.fingerprint([split], list(samples.folders)) for split, samples in self._listed.items())
         return "+".join(value[:16] for value in found)
 
     @cached_property
@@ -129,20 +131,20 @@ class PackSource:
 
     def _labels_beside(self, split: str) -> Mapping[str, str]:
         names = self._listed[split].names
-        if not (split_dir(self.root, split) / TABLE).is_file() and not all("/" in name for name in names):
+        if not (self._opened.split_dir(split) / LABEL_TABLE).is_file() and not all("/" in name for name in names):
             return {}  # samples without classes
-        found = labels(self.root, split, names)
+        found = self._opened.labels(split, names)
         return {} if all(label == name.rpartition("/")[0] for name, label in found.items()) else found
 
-    def _list(self, split: str) -> Samples:
-        there = self.modalities or tuple(name for name in FOLDERS if _is_there(self.root, split, name))
+    def _list(self, split: str) -> PlainSamples:
+        there = self.modalities or tuple(name for name in FOLDERS if _is_there(self._opened, split, name))
         if not there:
             raise DataNotFoundError(f"{split} of {self.root} holds none of {', '.join(FOLDERS)}")
-        return list_samples(self.root, split, there, missing="allow")
+        return self._opened.samples(split, there, missing="allow")
 
     def _beside(self, split: str) -> Iterator[str]:
         if split in self._labels:
-            yield f"{split}/{TABLE}"
+            yield f"{split}/{LABEL_TABLE}"
         yield from (f"{split}/{folder}/{CLASSES}" for folder in self._class_files(split))
 
     def _class_files(self, split: str) -> Mapping[str, Path]:
@@ -167,17 +169,17 @@ class PackSource:
         size = self._shard_size(split)
         return slice(number * size, (number + 1) * size)
 
-    def _bytes_per_sample(self, samples: Samples) -> float:
+    def _bytes_per_sample(self, samples: PlainSamples) -> float:
         """Estimate from a few samples, spread over the names; a damaged one is reported when its shard is written."""
         weights = []
         for files in samples.only(sorted(samples.names, key=name_order)[:NUM_WEIGHED]):
             try:
-                weights.append(sum(len(packed.content) for packed in self._packed(files).values()))
+                weights.append(sum(len(map_.content) for map_ in self._encoded(files).values()))
             except DataError:
                 continue
         return float(np.mean(weights)) if weights else 0.0
 
-    def _write_shard(self, tar: Path, samples: Samples) -> None:
+    def _write_shard(self, tar: Path, samples: PlainSamples) -> None:
         damaged: list[str] = []
         write_shard(tar, samples=self._readable(samples, damaged), modalities=tuple(samples.folders))
         if damaged:
@@ -185,33 +187,33 @@ class PackSource:
 
     def _readable(
         self, samples: Iterable[SampleFiles], damaged: list[str]
-    ) -> Iterator[tuple[str, Mapping[str, Packed]]]:
+    ) -> Iterator[tuple[str, Mapping[str, EncodedMap]]]:
         for files in samples:
             try:
-                yield files.name, self._packed(files)
+                yield files.name, self._encoded(files)
             except DataError as error:
                 damaged.append(str(error))
 
-    def _packed(self, files: SampleFiles) -> Mapping[str, Packed]:
-        arrays = {name: _stored(path, folder=name, spec=self._spec) for name, path in files.paths.items()}
+    def _encoded(self, files: SampleFiles) -> Mapping[str, EncodedMap]:
+        arrays = {name: _stored(path, folder=name, spec=self._opened.spec) for name, path in files.paths.items()}
         check_same_size(files, arrays)
-        return {name: self._pack(array, path=files.paths[name], folder=name) for name, array in arrays.items()}
+        return {name: self._encode(array, path=files.paths[name], folder=name) for name, array in arrays.items()}
 
-    def _pack(self, array: Array, *, path: Path, folder: str) -> Packed:
+    def _encode(self, array: Array, *, path: Path, folder: str) -> EncodedMap:
         modality = modality_of(folder)
         small = array if self.store_size is None else shrink(array, modality=modality, store_size=self.store_size)
         if kind_of(modality) == "image":
             if small is not array:
-                return Packed(content=jpeg(small, quality=self.jpeg_quality), codec="jpeg", shape=small.shape)
+                return EncodedMap(content=jpeg(small, quality=self.jpeg_quality), codec="jpeg", shape=small.shape)
             if (content := _same_jpeg(path, array)) is not None:
-                return Packed(content=content, codec="jpeg", shape=array.shape)
+                return EncodedMap(content=content, codec="jpeg", shape=array.shape)
         content, codec = compress(small)
-        return Packed(content=content, codec=codec, shape=small.shape)
+        return EncodedMap(content=content, codec=codec, shape=small.shape)
 
 
-def _is_there(root: Path, split: str, folder: str) -> bool:
+def _is_there(opened: PlainDataset, split: str, folder: str) -> bool:
     try:
-        list_samples(root, split, [folder], missing="allow")
+        opened.samples(split, [folder], missing="allow")
     except DataError:
         return False
     return True

@@ -21,7 +21,7 @@ from typing import Protocol, runtime_checkable
 from PIL import Image
 
 from multimae.data import manifest as manifests
-from multimae.data.layout import IMAGE_SUFFIXES
+from multimae.data.arrangements import IMAGE_SUFFIXES
 from multimae.data.manifest import FileRecord, Manifest, Provenance, read_manifest
 from multimae.data.sample import DataError
 from multimae.processes import spread

@@ -10,8 +10,10 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from multimae.data.decode import shrink
+from multimae.data.encode import millimetres, write_image
 from multimae.data.manifest import Provenance
 from multimae.data.sample import DataError, DataNotFoundError
 from multimae.prepare.command import add_options, convert
@@ -20,7 +22,6 @@ from multimae.prepare.hdf5 import read
 from multimae.prepare.hypersim_camera import planar_share
 from multimae.prepare.hypersim_release import CAMERA_TABLE, SPLIT_TABLE, Release
 from multimae.prepare.hypersim_tonemap import tone_mapped
-from multimae.prepare.images import millimetres, read_rgb, write_image
 
 Array = NDArray[Any]
 Rgb = Literal["hdr", "preview"]
@@ -140,7 +141,7 @@ class HypersimFrames:
 
     def _rgb(self, name: str) -> Array:
         if self.rgb == "preview":
-            return read_rgb(self._release.preview(name))
+            return _photograph(self._release.preview(name))
         path = self._release.colour(name)
         radiance = read(path, name="dataset").astype(np.float32)
         if np.isnan(radiance).all():
@@ -163,6 +164,17 @@ class HypersimFrames:
                 f"{path} holds labels from {labels.min()} to {labels.max()}, wanted -1 (unlabelled) to {NUM_CLASSES}"
             )
         return np.asarray(np.maximum(labels, 0), dtype=np.uint8)
+
+
+def _photograph(path: Path) -> NDArray[np.uint8]:
+    """Decode a whole preview; raise DataError where it is missing or torn."""
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except FileNotFoundError as error:
+        raise DataNotFoundError(f"there is no {path}") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"{path} cannot be decoded: {error}; download it again") from error
 
 
 def _pixels(text: str) -> int:

@@ -15,13 +15,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from multimae.data.encode import millimetres, write_image
 from multimae.data.manifest import Provenance
 from multimae.data.sample import DataError, DataNotFoundError
 from multimae.data.sets.nyuv2 import SPEC
 from multimae.prepare.command import add_options, convert
 from multimae.prepare.conversion import Item
 from multimae.prepare.hdf5 import opened
-from multimae.prepare.images import millimetres, write_image
 
 LABELED, SPLITS, MAPPING = "nyu_depth_v2_labeled.mat", "splits.mat", "classMapping40.mat"
 SPLIT_VARIABLES = MappingProxyType({"train": "trainNdxs", "test": "testNdxs"})

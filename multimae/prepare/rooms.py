@@ -1,28 +1,25 @@
 """Render the rooms data set: `multimae data prepare rooms --train 2000 --size 320x240`.
 
 A frame depends on the seed, its split, its index, the size and the samples a pixel; not on the number of processes.
-Taskonomy's domains and labels in COCO's words are computed from the frames once they are there, however old they are.
+Taskonomy's domains and labels in COCO's classes are then computed for every frame that lacks them, old or new.
 """
 
 import argparse
-import os
 import re
 import shutil
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
-from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Literal
 
-from multimae.processes import num_cores, spread
-from multimae.rooms.store import VIEWS_PER_ROOM, finished, write_classes, write_frame, write_labels
+from multimae.processes import WorkerLostError, num_cores, spread
+from multimae.rooms.computed import lacking, write_computed
+from multimae.rooms.frame_files import VIEWS_PER_ROOM, FrameFiles
+from multimae.rooms.render.renderer import render_room
+from multimae.rooms.render.writing import write_classes, write_frame, write_labels
 
 DEFAULT_TRAIN, DEFAULT_TEST, DEFAULT_SIZE, DEFAULT_SAMPLES = 240, 80, "160x120", 8
 SMALLEST, LARGEST = 32, 2048
@@ -32,8 +29,8 @@ Split = Literal["train", "test"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
-    """Name the frames of one room that are still to be rendered, and how."""
+class RoomToRender:
+    """Name the views of one room that are still to be rendered, and how."""
 
     out: Path
     seed: int
@@ -60,43 +57,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Render what is not there yet; return the exit status."""
     try:
-        tasks = _plan(args)
+        rooms = _plan(args)
         write_classes(args.out, seed=args.seed, size=args.size, samples=args.spp)
     except ValueError as error:
         return _refuse(error, status=EXIT_USAGE)
     except (ModuleNotFoundError, OSError) as error:
         return _refuse(error, status=EXIT_ENVIRONMENT)
-    missing = sum(len(task.views) for task in tasks)
+    missing = sum(len(room.views) for room in rooms)
     print(f"rooms: {args.train + args.test - missing} frames are there, {missing} to render into {args.out}")
     try:
         with _progress(missing) as advance:
-            for done in _rendered(tasks, workers=args.workers):
+            for done in spread(rooms, work=render, workers=args.workers):
                 advance(done)
         for split in ("train", "test"):
             write_labels(args.out, split=split)
         _add_computed(args.out, workers=args.workers)
-    except BrokenProcessPool:
-        return _refuse("a worker was killed, perhaps for memory; run again with fewer --workers", status=EXIT_FAILED)
+    except WorkerLostError as error:
+        return _refuse(error, status=EXIT_FAILED)
     except KeyboardInterrupt:
         return _refuse("interrupted; the same command goes on from here", status=EXIT_INTERRUPTED)
     return 0
 
 
-def render(task: Task) -> int:
-    """Render and write the frames of one task in this process; return how many."""
-    from multimae.rooms.render.frames import render_room
+def render(room: RoomToRender) -> int:
+    """Render and write the frames of one room in this process, on one core; return how many."""
+    import drjit
 
+    # There is a process for every core already.
+    drjit.set_thread_count(1)
     frames = render_room(
-        seed=task.seed,
-        split=task.split,
-        room=task.room,
-        views=task.views,
-        width=task.width,
-        height=task.height,
-        samples=task.samples,
+        seed=room.seed,
+        split=room.split,
+        room=room.room,
+        views=room.views,
+        width=room.width,
+        height=room.height,
+        samples=room.samples,
     )
     for view, frame in frames.items():
-        write_frame(frame, out=task.out, split=task.split, index=task.room * VIEWS_PER_ROOM + view)
+        files = FrameFiles(out=room.out, split=room.split, index=room.room * VIEWS_PER_ROOM + view)
+        write_frame(frame, files=files)
     return len(frames)
 
 
@@ -119,7 +119,7 @@ def _refuse(reason: object, *, status: int) -> int:
     return status
 
 
-def _plan(args: argparse.Namespace) -> list[Task]:
+def _plan(args: argparse.Namespace) -> list[RoomToRender]:
     """Check the options and the disk, then list what is missing, room by room."""
     width, height = parse_size(args.size)
     for name, least in (("train", 0), ("test", 0), ("seed", 0), ("workers", 1), ("spp", 1)):
@@ -127,14 +127,16 @@ def _plan(args: argparse.Namespace) -> list[Task]:
             raise ValueError(f"--{name} is {getattr(args, name)}; wanted at least {least}")
     if find_spec("mitsuba") is None:
         raise ModuleNotFoundError("rendering needs Mitsuba 3, which is not installed; run: pip install multimae[rooms]")
-    tasks = []
+    rooms = []
     for split, count in (("train", args.train), ("test", args.test)):
         for first in range(0, count, VIEWS_PER_ROOM):
-            indices = range(first, min(first + VIEWS_PER_ROOM, count))
-            views = tuple(index - first for index in indices if not finished(args.out, split=split, index=index))
-            if views:
-                tasks.append(
-                    Task(
+            frames = [
+                FrameFiles(out=args.out, split=split, index=index)
+                for index in range(first, min(first + VIEWS_PER_ROOM, count))
+            ]
+            if views := tuple(files.index - first for files in frames if not files.rendered):
+                rooms.append(
+                    RoomToRender(
                         out=args.out,
                         seed=args.seed,
                         split="train" if split == "train" else "test",
@@ -145,8 +147,8 @@ def _plan(args: argparse.Namespace) -> list[Task]:
                         samples=args.spp,
                     )
                 )
-    _check_disk(args.out, needed=sum(len(task.views) for task in tasks) * width * height * BYTES_PER_PIXEL)
-    return tasks
+    _check_disk(args.out, needed=sum(len(room.views) for room in rooms) * width * height * BYTES_PER_PIXEL)
+    return rooms
 
 
 def _check_disk(out: Path, *, needed: int) -> None:
@@ -159,58 +161,14 @@ def _check_disk(out: Path, *, needed: int) -> None:
         )
 
 
-def _rendered(tasks: Sequence[Task], *, workers: int) -> Iterator[int]:
-    """Render tasks in processes of their own, a bounded number queued at a time, and yield the frames of each."""
-    workers = min(workers, len(tasks))
-    if workers == 0:
-        return
-    waiting = iter(tasks)
-    with ProcessPoolExecutor(max_workers=workers, mp_context=get_context("spawn"), initializer=_start_worker) as pool:
-        running: set[Future[int]] = set()
-        try:
-            while True:
-                for task in waiting:
-                    running.add(pool.submit(render, task))
-                    if len(running) >= 2 * workers:
-                        break
-                if not running:
-                    return
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
 def _add_computed(out: Path, *, workers: int) -> None:
-    from multimae.rooms.computed import lacking, write_computed
-
-    places = [place for split in ("train", "test") for place in lacking(out, split=split)]
-    if not places:
+    frames = [files for split in ("train", "test") for files in lacking(out, split=split)]
+    if not frames:
         return
-    print(f"rooms: {len(places)} frames to compute domains and labels of")
-    with _progress(len(places)) as advance:
-        for _ in spread(places, work=write_computed, workers=workers):
+    print(f"rooms: {len(frames)} frames to compute domains and labels of")
+    with _progress(len(frames)) as advance:
+        for _ in spread(frames, work=write_computed, workers=workers):
             advance(1)
-
-
-def _start_worker() -> None:
-    """Keep a worker to one core, as there are many, and let it end with the process that started it.
-
-    Ctrl-C is the parent's to handle: workers finish the room at hand.
-    """
-    import drjit
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    drjit.set_thread_count(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 @contextmanager

@@ -6,8 +6,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from multimae.data.arrangements import IMAGE_SUFFIXES
 from multimae.data.decode import decode
-from multimae.data.layout import IMAGE_SUFFIXES
 from multimae.data.sample import DataError, DataNotFoundError
 from multimae.data.spec import spec
 

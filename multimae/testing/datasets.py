@@ -10,9 +10,8 @@ from torch.utils.data import DataLoader
 
 import multimae.data.pipelines.regression  # noqa: F401  # registers its pipelines
 from multimae.data.folder import MultiModalFolder
-from multimae.data.layout import find_root, own_val
+from multimae.data.open import find_dataset
 from multimae.data.sample import DataNotFoundError
-from multimae.data.source import AnySamples, list_samples, with_validity
 from multimae.data.spec import DatasetSpec, spec
 from multimae.losses import IGNORE_LABEL
 from multimae.tables.modalities import MODALITIES
@@ -81,7 +80,7 @@ class DatasetContract:
 
     def test_absent_data_says_how_to_get_it(self, tmp_path: Path) -> None:
         with pytest.raises(DataNotFoundError) as raised:
-            _find(tmp_path / "nowhere", self.described)
+            find_root(tmp_path / "nowhere", self.described)
         assert str(tmp_path / "nowhere" / self.described.folder_names[0]) in str(raised.value)
         assert self.described.how_to_get in str(raised.value)
 
@@ -90,7 +89,7 @@ class DatasetContract:
         names = {
             split: _names(self.folder(data_root, split=split, val_ratio=0.3)) for split in ("train", "val", "test")
         }
-        if not _has_own_val(data_root, self.described):
+        if not find_dataset(data_root, self.described).own_val:
             assert names["train"] | names["val"] == _names(whole)
         assert not names["train"] & names["val"]
         assert not names["val"] & names["test"]
@@ -141,8 +140,9 @@ class DatasetContract:
         check_batch(batch, num_classes=described.num_classes, inputs=inputs)
 
     def test_every_sample_has_every_modality(self, data_root: Path) -> None:
+        opened = find_dataset(data_root, self.described)
         for split in ("train", "test"):
-            samples = _samples(data_root, self.described, split=split)
+            samples = opened.samples(split, opened.with_validity(split, self.described.modalities))
             assert list(samples.names) == sorted(set(samples.names))
             assert len(samples) > 0
 
@@ -194,17 +194,3 @@ def check_targets(targets: dict[str, torch.Tensor], *, num_classes: int) -> None
 
 def _names(folder: MultiModalFolder) -> set[str]:
     return {files.name for files in folder.files}
-
-
-# All questions about the arrangement of the files are asked here.
-def _find(data_root: Path, described: DatasetSpec) -> Path:
-    return find_root(data_root, described)
-
-
-def _has_own_val(data_root: Path, described: DatasetSpec) -> bool:
-    return own_val(_find(data_root, described))
-
-
-def _samples(data_root: Path, described: DatasetSpec, *, split: str) -> AnySamples:
-    root = _find(data_root, described)
-    return list_samples(root, split, with_validity(root, split, described.modalities))

@@ -1,6 +1,6 @@
-"""Check the files of a data set: names, formats, values, classes, splits, what was recorded. Free of torch.
+"""Check the files of a data set: names, formats, values, classes, splits and the manifest. Free of torch.
 
-Nothing that is wrong ends the check; `verification/` holds what is looked at.
+No fault ends the check: all are collected as findings.
 """
 
 from collections import Counter
@@ -10,17 +10,19 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from multimae.data.layout import name_order
-from multimae.data.packed.samples import is_packed
+from multimae.data.dataset import OpenedDataset
+from multimae.data.layout import PlainDataset
+from multimae.data.packed.dataset import PackedDataset
+from multimae.data.parts import name_order
 from multimae.data.sample import SampleFiles
 from multimae.data.spec import DatasetSpec
 from multimae.processes import spread
 from multimae.verify.classes import leaks, other_classes, wrong_classes
-from multimae.verify.findings import Count, Finding, Verification
+from multimae.verify.findings import FileCount, Finding, Verification
 from multimae.verify.inspection import Inspection, inspect_all
 from multimae.verify.listing import Listing, list_splits
+from multimae.verify.packed import check_packed
 from multimae.verify.recorded import differing, manifest_of, unrecorded, wrong_hashes
-from multimae.verify.shards import check_shards
 from multimae.verify.units import implausible_depth
 
 SAMPLES_PER_BATCH = 8
@@ -39,13 +41,19 @@ class Effort:
 
 
 def verify(
-    root: Path, *, described: DatasetSpec, effort: Effort, progress: Progress = lambda what, done, total: None
+    opened: OpenedDataset, *, effort: Effort, progress: Progress = lambda what, done, total: None
 ) -> Verification:
-    """Check the data set below `root`; `progress` takes what is done, how many are, and of how many."""
-    if is_packed(root):
-        return _verify_packed(root, described=described, effort=effort, progress=progress)
-    listings, findings = list_splits(root, described=described)
-    findings += wrong_classes(listings, root=root)
+    """Check a data set; `progress` takes the work's name, how much of it is done, and of how much."""
+    if isinstance(opened, PackedDataset):
+        return _verify_packed(opened, effort=effort, progress=progress)
+    assert isinstance(opened, PlainDataset)
+    return _verify_plain(opened, effort=effort, progress=progress)
+
+
+def _verify_plain(opened: PlainDataset, *, effort: Effort, progress: Progress) -> Verification:
+    root, described = opened.root, opened.spec
+    listings, findings = list_splits(opened)
+    findings += wrong_classes(listings, opened=opened)
     findings += (found for listing in listings for found in other_classes(listing, described=described))
     findings += leaks(listings, root=root)
     inspections = _inspect(listings, root=root, described=described, effort=effort, progress=progress)
@@ -61,12 +69,12 @@ def verify(
     )
 
 
-def _verify_packed(root: Path, *, described: DatasetSpec, effort: Effort, progress: Progress) -> Verification:
-    counts, findings = check_shards(root, described=described, sample=effort.sample, progress=progress)
-    recorded, hashed = _compare_recorded([], root=root, effort=effort, progress=progress)
+def _verify_packed(opened: PackedDataset, *, effort: Effort, progress: Progress) -> Verification:
+    counts, findings = check_packed(opened, sample=effort.sample, progress=progress)
+    recorded, hashed = _compare_recorded([], root=opened.root, effort=effort, progress=progress)
     return Verification(
-        dataset=described.name,
-        root=root,
+        dataset=opened.spec.name,
+        root=opened.root,
         counts=tuple(counts),
         findings=(*findings, *recorded),
         hashed=hashed,
@@ -120,11 +128,11 @@ def _compare_recorded(
     return findings, len(records)
 
 
-def _counts(listings: Sequence[Listing], inspections: Sequence[Inspection]) -> Iterator[Count]:
+def _counts(listings: Sequence[Listing], inspections: Sequence[Inspection]) -> Iterator[FileCount]:
     decoded = Counter((found.split, modality) for found in inspections for modality in found.decoded)
     for listing in listings:
         for modality, missing in listing.missing.items():
-            yield Count(
+            yield FileCount(
                 split=listing.split,
                 modality=modality,
                 files=listing.num_files(modality),

@@ -5,40 +5,33 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from multimae.data.dataset import LABEL_TABLE, label_rows
 from multimae.data.labels import FIXED, label_code
-from multimae.data.layout import class_names, labels, split_dir
+from multimae.data.layout import PlainDataset
 from multimae.data.sample import DataError
 from multimae.data.spec import DatasetSpec
 from multimae.verify.findings import Finding
 from multimae.verify.inspection import shown_path
 from multimae.verify.listing import Listing
 
-LABELS = "labels.csv"
 
-
-def wrong_classes(listings: Sequence[Listing], *, root: Path) -> Iterator[Finding]:
+def wrong_classes(listings: Sequence[Listing], *, opened: PlainDataset) -> Iterator[Finding]:
     """Yield rows of labels.csv and samples that do not match, and samples whose class no training sample is of."""
-    tables = {listing.split: split_dir(root, listing.split) / LABELS for listing in listings}
+    tables = {listing.split: opened.split_dir(listing.split) / LABEL_TABLE for listing in listings}
     broken = {split: list(_broken_rows(table, split)) for split, table in tables.items()}
     for findings in broken.values():
         yield from findings
     if any(broken.values()):
         return
-    known = class_names(root)
+    known = opened.class_names()
     for listing in listings:
         names, split = listing.samples.names, listing.split
         if tables[split].is_file():
             yield from _unlisted(tables[split], split, names)
-            listed = set(_rows(tables[split]))
+            listed = {name for name, _ in label_rows(tables[split])}
             names = tuple(name for name in names if name in listed)
         if known:
-            yield from _of_unknown_class(root, split, names, known=known)
-
-
-def _rows(table: Path) -> dict[str, str]:
-    """Return the class by sample."""
-    rows = table.read_text("utf-8").split("\n")[1:]
-    return dict(row.split(",", maxsplit=1) for row in rows if row)
+            yield from _of_unknown_class(opened, split, names, known=known)
 
 
 def _broken_rows(table: Path, split: str) -> Iterator[Finding]:
@@ -47,11 +40,11 @@ def _broken_rows(table: Path, split: str) -> Iterator[Finding]:
     for number, row in enumerate(table.read_text("utf-8", errors="replace").split("\n"), start=1):
         if row and ("," not in row or row != row.strip() or "\ufffd" in row):
             detail = f"row {number} is {row!r}, wanted name,label without spaces around, in UTF-8"
-            yield Finding(kind="label_rows", split=split, name=LABELS, detail=detail)
+            yield Finding(kind="label_rows", split=split, name=LABEL_TABLE, detail=detail)
 
 
 def _unlisted(table: Path, split: str, names: Sequence[str]) -> Iterator[Finding]:
-    listed, there = _rows(table), set(names)
+    listed, there = dict(label_rows(table)), set(names)
     for name in names:
         if name not in listed:
             yield Finding(kind="label_rows", split=split, name=name, detail="has no row")
@@ -60,9 +53,11 @@ def _unlisted(table: Path, split: str, names: Sequence[str]) -> Iterator[Finding
             yield Finding(kind="label_rows", split=split, name=name, detail="has a row, but no file")
 
 
-def _of_unknown_class(root: Path, split: str, names: Sequence[str], *, known: Sequence[str]) -> Iterator[Finding]:
+def _of_unknown_class(
+    opened: PlainDataset, split: str, names: Sequence[str], *, known: Sequence[str]
+) -> Iterator[Finding]:
     try:
-        found = labels(root, split, names)
+        found = opened.labels(split, names)
     except DataError as error:
         yield Finding(kind="label_rows", split=split, detail=str(error))
         return

@@ -11,15 +11,16 @@ from runpy import run_path
 from typing import Any
 
 from multimae.cache import cache_dir
-from multimae.data.layout import find_root
+from multimae.data.dataset import OpenedDataset
 from multimae.data.manifest import NAME
+from multimae.data.open import find_dataset, open_dataset
 from multimae.data.sample import DataNotFoundError
-from multimae.data.sets import rooms
 from multimae.data.spec import DatasetSpec, spec
 from multimae.prepare.command import at_least_one
 from multimae.processes import num_cores
+from multimae.rooms.archive import unpack
 from multimae.verify.check import Effort, Progress, verify
-from multimae.verify.findings import KINDS, Finding, Group, Verification, grouped
+from multimae.verify.findings import FAULTS, Finding, Group, Verification, grouped
 
 CLEAN, DATA, INTERRUPTED = 0, 3, 130
 MOST_NAMED = 5
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     effort = Effort(sample=None if args.decode_all else args.sample, hashes=args.hashes, workers=args.workers)
     try:
         with _bar() as progress:
-            found = verify(_root(args), described=args.described, effort=effort, progress=progress)
+            found = verify(_opened(args), effort=effort, progress=progress)
     except KeyboardInterrupt:
         print("interrupted; nothing was changed", file=sys.stderr)
         return INTERRUPTED
@@ -67,12 +68,12 @@ def _spec_of_file(path: Path) -> DatasetSpec:
     return found
 
 
-def _root(args: argparse.Namespace) -> Path:
+def _opened(args: argparse.Namespace) -> OpenedDataset:
     described: DatasetSpec = args.described
     if args.data_root is not None:
-        return find_root(args.data_root, described)
+        return find_dataset(args.data_root, described)
     if described.name == "rooms":
-        return rooms.unpack(cache_dir())
+        return open_dataset(unpack(cache_dir()), described)
     raise DataNotFoundError(f"pass the folder that holds {described.name} as --data-root DIR\n{described.how_to_get}")
 
 
@@ -93,7 +94,7 @@ def _print(found: Verification, *, effort: Effort) -> None:
 def told(group: Group, findings: Sequence[Finding]) -> Iterator[str]:
     """Yield the lines on the findings of one kind, split and modality."""
     kind, *places = group
-    severity, title, remedy = KINDS[kind].severity, KINDS[kind].title, KINDS[kind].remedy
+    severity, title, remedy = FAULTS[kind].severity, FAULTS[kind].title, FAULTS[kind].remedy
     where = "/".join(place for place in places if place)
     count = str(len(findings)) if any(finding.name for finding in findings) else ""
     yield f"{severity}: {title}: {' in '.join(part for part in (count, where) if part)}; {remedy}"

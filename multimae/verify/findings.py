@@ -10,7 +10,7 @@ Severity = Literal["error", "warning"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class Fault:
     """Say what is wrong and what to do; training stops at an error, or would learn something false from it."""
 
     severity: Severity
@@ -18,82 +18,82 @@ class Kind:
     remedy: str
 
 
-KINDS: Mapping[str, Kind] = MappingProxyType(
+FAULTS: Mapping[str, Fault] = MappingProxyType(
     {
-        "missing_split": Kind(
+        "missing_split": Fault(
             severity="warning", title="split that is not there", remedy="what trains or tests on it will refuse"
         ),
-        "empty_split": Kind(severity="error", title="split without images", remedy="add its files"),
-        "missing_modality": Kind(
+        "empty_split": Fault(severity="error", title="split without images", remedy="add its files"),
+        "missing_modality": Fault(
             severity="warning", title="modality that is not there", remedy="tasks that read it will refuse"
         ),
-        "missing_in_split": Kind(
+        "missing_in_split": Fault(
             severity="error", title="modality that another split has", remedy="add its folder, or remove the others"
         ),
-        "unknown_folder": Kind(
+        "unknown_folder": Fault(
             severity="warning", title="folder that nothing reads", remedy="rename it if it is one of those"
         ),
-        "unlistable": Kind(
+        "unlistable": Fault(
             severity="error", title="folder that cannot be listed", remedy="samples are not known before it can"
         ),
-        "missing_sample": Kind(
+        "missing_sample": Fault(
             severity="error", title="samples that the split's table lists, without files", remedy="add their files"
         ),
-        "missing_partner": Kind(
+        "missing_partner": Fault(
             severity="error", title="samples without a file of this modality", remedy="add the files or remove the rest"
         ),
-        "undecodable": Kind(
+        "undecodable": Fault(
             severity="error", title="truncated or damaged files", remedy="restore them or remove their samples"
         ),
-        "format": Kind(
+        "format": Fault(
             severity="error", title="files of another format", remedy="write them again with the mode and bits wanted"
         ),
-        "values": Kind(
+        "values": Fault(
             severity="error", title="values that must not occur", remedy="write the files again in the codes wanted"
         ),
-        "size": Kind(
+        "size": Fault(
             severity="error", title="samples of maps of different sizes", remedy="bring all of a sample to one size"
         ),
-        "no_depth": Kind(
+        "no_depth": Fault(
             severity="error", title="depth without one valid pixel", remedy="restore the files or remove their samples"
         ),
-        "nothing_valid": Kind(
+        "nothing_valid": Fault(
             severity="warning", title="validity masks that leave nothing", remedy="such samples teach and score nothing"
         ),
-        "unlabelled": Kind(
+        "unlabelled": Fault(
             severity="warning", title="labels without one labelled pixel", remedy="see whether that is meant"
         ),
-        "constant": Kind(severity="warning", title="images of one colour", remedy="see whether that is meant"),
-        "depth_unit": Kind(
+        "constant": Fault(severity="warning", title="images of one colour", remedy="see whether that is meant"),
+        "depth_unit": Fault(
             severity="warning",
             title="depth that does not look like millimetres",
             remedy="see whether to convert it",
         ),
-        "label_rows": Kind(
+        "label_rows": Fault(
             severity="error", title="labels.csv and files do not match", remedy="one row name,label for every sample"
         ),
-        "unknown_class": Kind(
+        "unknown_class": Fault(
             severity="error", title="samples of a class that train lacks", remedy="move them, or add it to train"
         ),
-        "other_classes": Kind(
+        "other_classes": Fault(
             severity="error",
             title="labels of other classes than the data set's",
             remedy="label with a network trained on its classes",
         ),
-        "other_pseudo_classes": Kind(
+        "other_pseudo_classes": Fault(
             severity="warning",
             title="pseudo labels of neither COCO's classes nor the data set's",
             remedy="label with a network trained on one of them",
         ),
-        "leak": Kind(
+        "leak": Fault(
             severity="error", title="samples that are in train, too", remedy="remove them from one of the splits"
         ),
-        "manifest": Kind(
+        "manifest": Fault(
             severity="error", title="manifest that tells of an unfinished preparation", remedy="prepare again"
         ),
-        "lost": Kind(severity="error", title="prepared files that are gone", remedy="prepare again"),
-        "changed": Kind(severity="error", title="files changed since they were prepared", remedy="prepare again"),
-        "unrecorded": Kind(
+        "lost": Fault(severity="error", title="prepared files that are gone", remedy="prepare again"),
+        "changed": Fault(severity="error", title="files changed since they were prepared", remedy="prepare again"),
+        "unrecorded": Fault(
             severity="warning", title="files that the manifest does not know", remedy="see where they come from"
         ),
     }
@@ -102,7 +102,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """Report one thing of a kind of KINDS; `name` is a sample's or, relative to the root, a file's.
+    """Report one thing of a kind of FAULTS; `name` is a sample's or, relative to the root, a file's.
 
     `split` and `modality` are "" where it concerns all.
     """
@@ -115,11 +115,11 @@ class Finding:
 
     @property
     def severity(self) -> Severity:
-        return KINDS[self.kind].severity
+        return FAULTS[self.kind].severity
 
 
 @dataclass(frozen=True, kw_only=True)
-class Count:
+class FileCount:
     """Count the files of a modality in a split: there, `missing` beside the others', and decoded."""
 
     split: str
@@ -135,7 +135,7 @@ class Verification:
 
     dataset: str
     root: Path
-    counts: tuple[Count, ...]
+    counts: tuple[FileCount, ...]
     findings: tuple[Finding, ...]
     hashed: int
 
@@ -148,9 +148,9 @@ Group = tuple[str, str, str]
 
 
 def grouped(findings: Iterable[Finding]) -> Mapping[Group, list[Finding]]:
-    """Group findings by kind, split and modality: errors first, kinds as KINDS has them, the rest as they came."""
+    """Group findings by kind, split and modality: errors first, kinds as FAULTS has them, the rest as they came."""
     groups: dict[Group, list[Finding]] = {}
     for finding in findings:
         groups.setdefault((finding.kind, finding.split, finding.modality), []).append(finding)
-    order = sorted(KINDS, key=lambda kind: KINDS[kind].severity)  # stable, and "error" comes before "warning"
+    order = sorted(FAULTS, key=lambda kind: FAULTS[kind].severity)  # stable, and "error" comes before "warning"
     return {group: groups[group] for group in sorted(groups, key=lambda group: order.index(group[0]))}

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from multimae.data.arrangements import PSEUDO
+from multimae.data.arrangements import modality_of
 from multimae.data.decode import MODES, Array, decode, kind_of
 from multimae.data.labels import FIXED
 from multimae.data.sample import DataError, SampleFiles
@@ -57,11 +57,6 @@ def inspect(files: SampleFiles, *, split: str, root: Path, described: DatasetSpe
     return Inspection(
         split=split, name=files.name, findings=tuple(findings), decoded=tuple(files.paths), depth_mm=depth_mm
     )
-
-
-def modality_of(folder: str) -> str:
-    """Return the modality that a folder holds, measured or predicted (`pseudo_depth`)."""
-    return folder.removeprefix(PSEUDO)
 
 
 def shown_path(path: Path, *, root: Path) -> str:

@@ -2,12 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from multimae.data.arrangements import FOLDERS, arrangement, is_modality
-from multimae.data.layout import list_samples, own_val, split_dir
-from multimae.data.sample import DataError, DataNotFoundError, Samples
-from multimae.data.spec import DatasetSpec
+from multimae.data.arrangements import FOLDERS, is_modality
+from multimae.data.layout import PlainDataset
+from multimae.data.sample import DataError, DataNotFoundError, PlainSamples
 from multimae.record.nearest import unknown
 from multimae.verify.findings import Finding
 
@@ -17,7 +15,7 @@ class Listing:
     """List the samples of a split, whatever they lack; `missing` names those without a modality, by modality."""
 
     split: str
-    samples: Samples
+    samples: PlainSamples
     missing: Mapping[str, tuple[str, ...]]
 
     def num_files(self, modality: str) -> int:
@@ -25,29 +23,29 @@ class Listing:
         return len(self.samples) - len(self.missing[modality])
 
 
-def list_splits(root: Path, *, described: DatasetSpec) -> tuple[list[Listing], list[Finding]]:
+def list_splits(opened: PlainDataset) -> tuple[list[Listing], list[Finding]]:
     """List every split that is there, and say what is wrong with folders and names."""
     listings, findings = list[Listing](), list[Finding]()
-    for split in ("train", "val", "test") if own_val(root) else ("train", "test"):
-        listing, found = _list_split(root, split)
+    for split in opened.splits:
+        listing, found = _list_split(opened, split)
         findings += found
         if listing is not None:
             listings.append(listing)
-            findings += [*_without_files(listing, root=root), *_unpaired(listing)]
+            findings += [*_without_files(listing, opened=opened), *_unpaired(listing)]
         elif not found:
-            home = split_dir(root, split)
+            home = opened.split_dir(split)
             kind = "empty_split" if home.is_dir() else "missing_split"
             findings.append(Finding(kind=kind, split=split, detail=f"looked in {home}"))
     known = {(finding.split, finding.modality) for finding in findings}
-    absent = _absent(listings, wanted=described.modalities)
+    absent = _absent(listings, wanted=opened.spec.modalities)
     return listings, [*findings, *(finding for finding in absent if (finding.split, finding.modality) not in known)]
 
 
-def _list_split(root: Path, split: str) -> tuple[Listing | None, list[Finding]]:
-    there, findings = list[str](), list(_unknown_folders(root, split))
+def _list_split(opened: PlainDataset, split: str) -> tuple[Listing | None, list[Finding]]:
+    there, findings = list[str](), list(_unknown_folders(opened, split))
     for folder in FOLDERS:
         try:
-            list_samples(root, split, (folder,), missing="allow")
+            opened.samples(split, (folder,), missing="allow")
         except DataNotFoundError:
             continue
         except DataError as error:
@@ -56,19 +54,19 @@ def _list_split(root: Path, split: str) -> tuple[Listing | None, list[Finding]]:
             there.append(folder)
     if not there:
         return None, findings
-    samples = list_samples(root, split, there, missing="allow")
+    samples = opened.samples(split, there, missing="allow")
     missing = {folder: tuple(_without(samples, folder)) for folder in there}
     return Listing(split=split, samples=samples, missing=missing), findings
 
 
-def _without_files(listing: Listing, *, root: Path) -> Iterator[Finding]:
+def _without_files(listing: Listing, *, opened: PlainDataset) -> Iterator[Finding]:
     """Yield the samples that the split's table lists and that no modality has."""
-    listed = arrangement(root).place(listing.split, next(iter(listing.missing))).names or ()
+    listed = opened.arrangement.place(listing.split, next(iter(listing.missing))).names or ()
     for name in sorted({*listed} - {*listing.samples.names}):
         yield Finding(kind="missing_sample", split=listing.split, name=name)
 
 
-def _without(samples: Samples, modality: str) -> Iterator[str]:
+def _without(samples: PlainSamples, modality: str) -> Iterator[str]:
     suffixes = samples.suffixes[modality]
     if not isinstance(suffixes, str):
         yield from (name for name in samples.names if name not in suffixes)
@@ -91,9 +89,9 @@ def _absent(listings: Sequence[Listing], *, wanted: Sequence[str]) -> Iterator[F
             yield from (Finding(kind="missing_in_split", split=split, modality=modality) for split in without)
 
 
-def _unknown_folders(root: Path, split: str) -> Iterator[Finding]:
+def _unknown_folders(opened: PlainDataset, split: str) -> Iterator[Finding]:
     """Yield what lies beside the modalities and is none, such as `mask`; where there are no modalities, nothing."""
-    home = split_dir(root, split)
+    home = opened.split_dir(split)
     folders = sorted(entry.name for entry in home.iterdir() if entry.is_dir()) if home.is_dir() else []
     if not any(map(is_modality, folders)):
         return

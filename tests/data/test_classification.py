@@ -10,9 +10,11 @@ from timm.data import create_transform
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
+from multimae.data.dataset import OpenedDataset
 from multimae.data.folder import MultiModalFolder
-from multimae.data.layout import class_names, few_of, fingerprint, labels, list_samples
 from multimae.data.maps import Sample
+from multimae.data.open import open_dataset
+from multimae.data.parts import few_of
 from multimae.data.pipelines.classification import ClassificationAugmentation, ClassificationEvaluation
 from multimae.data.sample import DataError
 from multimae.data.spec import spec
@@ -20,6 +22,11 @@ from multimae.evaluation.classification import ClassificationMetric, class_count
 from multimae.evaluation.constants import ConstantPredictor
 from tests.made import tiny_dataset
 from tests.made.coordinates import moved_maps
+
+
+def opened(root: Path) -> OpenedDataset:
+    """Open the folder as it is now."""
+    return open_dataset(root, spec("imagenet"))
 
 
 @pytest.fixture
@@ -45,10 +52,10 @@ def folder(root: Path, **changes: object) -> MultiModalFolder:
 
 def test_class_folders_give_names_pairs_and_numbers(by_folder: Path) -> None:
     root = by_folder / "nyuv2"
-    samples = list_samples(root, "test", ("rgb", "depth"))
+    samples = opened(root).samples("test", ("rgb", "depth"))
     assert samples.names == ("ant/ant_0", "ant/ant_1", "bee/bee_0", "bee/bee_1")
     assert samples[2].paths["depth"] == root / "val" / "depth" / "bee" / "bee_0.png"
-    assert class_names(root) == ("ant", "bee")
+    assert opened(root).class_names() == ("ant", "bee")
     read = folder(by_folder, split="test")
     assert [read.read(index).label for index in range(4)] == [0, 0, 1, 1]
     assert class_counts(folder(by_folder)).tolist() == [10, 10]
@@ -58,10 +65,10 @@ def test_a_table_of_labels_serves_where_there_are_no_class_folders(tmp_path: Pat
     root = tiny_dataset.write(tmp_path) / "nyuv2"
     with pytest.raises(DataError, match=r"6 samples have no class, such as 0000: use class folders or .*labels\.csv"):
         folder(tmp_path)
-    before = fingerprint(root, ("train",), ("rgb",))
+    before = opened(root).fingerprint(("train",), ("rgb",))
     (root / "train" / "labels.csv").write_text("name,label\n" + "".join(f"000{i},{'ab'[i % 2]}\n" for i in range(6)))
     (root / "test" / "labels.csv").write_text("name,label\n0100,b\n0101,c\n")
-    assert fingerprint(root, ("train",), ("rgb",)) != before
+    assert opened(root).fingerprint(("train",), ("rgb",)) != before
     assert [folder(tmp_path).read(index).label for index in range(3)] == [0, 1, 0]
     with pytest.raises(DataError, match=r"lacks 1 samples, such as 0102"):
         folder(tmp_path, split="test")
@@ -72,7 +79,7 @@ def test_a_table_of_labels_serves_where_there_are_no_class_folders(tmp_path: Pat
 
 def test_few_labels_are_few_of_every_class_and_nested() -> None:
     names = [f"{label}/{index}" for label, count in (("a", 200), ("b", 40), ("c", 3)) for index in range(count)]
-    groups = labels(Path("nowhere"), "train", names)
+    groups = opened(Path("nowhere")).labels("train", names)
     ten = few_of(names, ratio=0.1, seed=0, groups=groups)
     one = few_of(names, ratio=0.01, seed=0, groups=groups)
     assert [sum(name.startswith(label) for name in ten) for label in "abc"] == [20, 4, 1]

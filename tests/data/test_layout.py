@@ -7,12 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multimae.data.layout import find_root, fingerprint, list_samples, own_val, split_names, with_validity
+from multimae.data.dataset import OpenedDataset
+from multimae.data.open import find_root, open_dataset
+from multimae.data.parts import split_names
 from multimae.data.sample import DataError, DataNotFoundError
 from multimae.data.sets.nyuv2 import SPEC
 from tests.made import tiny_dataset
 
 MODALITIES = ("rgb", "depth", "semseg")
+
+
+def opened(root: Path) -> OpenedDataset:
+    """Open the folder as it is now."""
+    return open_dataset(root, SPEC)
 
 
 @pytest.fixture
@@ -33,7 +40,7 @@ def test_absent_root_says_where_it_looked(tmp_path: Path) -> None:
 def test_modalities_are_paired_by_name(root: Path) -> None:
     (root / "train" / "rgb" / "all" / "0002.png").rename(root / "train" / "rgb" / "all" / "0002.jpg")
     (root / "train" / "rgb" / "all" / "notes.txt").touch()
-    samples = list_samples(root, "train", MODALITIES)
+    samples = opened(root).samples("train", MODALITIES)
     assert [sample.name for sample in samples] == [f"{index:04d}" for index in range(6)]
     assert all({path.stem for path in sample.paths.values()} == {sample.name} for sample in samples)
     assert samples[2].paths["rgb"].suffix == ".jpg"
@@ -44,49 +51,49 @@ def test_missing_names_are_counted_per_modality(root: Path) -> None:
     for name in ("0002", "0003"):
         (root / "train" / "depth" / "all" / f"{name}.png").unlink()
     with pytest.raises(DataError, match=r"rgb lacks 1 of 6 names: 0001; depth lacks 2 of 6 names: 0002, 0003"):
-        list_samples(root, "train", MODALITIES)
+        opened(root).samples("train", MODALITIES)
 
 
 def test_two_files_for_one_sample_are_an_error(root: Path) -> None:
     (root / "train" / "rgb" / "all" / "0001.jpg").touch()
     with pytest.raises(DataError, match="two files for one sample"):
-        list_samples(root, "train", MODALITIES)
+        opened(root).samples("train", MODALITIES)
 
 
 def test_missing_folder_lists_what_is_there(root: Path) -> None:
     (root / "train" / "mask_valid").rename(root / "train" / "mask")
     with pytest.raises(DataNotFoundError, match=r"no folder .*mask_valid; in .* 'mask'"):
-        list_samples(root, "train", ("rgb", "mask_valid"))
+        opened(root).samples("train", ("rgb", "mask_valid"))
     with pytest.raises(DataNotFoundError, match=r"no folder .*valid/rgb; in .* \[.test., .train.\]"):
-        list_samples(root, "valid", ("rgb",))
+        opened(root).samples("valid", ("rgb",))
 
 
 def test_empty_folder_is_an_error(root: Path) -> None:
     for path in (root / "test" / "rgb" / "all").iterdir():
         path.unlink()
     with pytest.raises(DataError, match="no images of test in"):
-        list_samples(root, "test", ("rgb",))
+        opened(root).samples("test", ("rgb",))
 
 
 def test_validity_comes_with_depth_where_there_is_one(root: Path) -> None:
-    assert with_validity(root, "train", ("rgb", "depth")) == ("rgb", "depth", "mask_valid")
-    assert with_validity(root, "train", ("rgb", "semseg")) == ("rgb", "semseg")
+    assert opened(root).with_validity("train", ("rgb", "depth")) == ("rgb", "depth", "mask_valid")
+    assert opened(root).with_validity("train", ("rgb", "semseg")) == ("rgb", "semseg")
     for name in ("depth_zbuffer", "reshading", "normal"):
-        assert with_validity(root, "train", ("rgb", name)) == ("rgb", name, "mask_valid")
+        assert opened(root).with_validity("train", ("rgb", name)) == ("rgb", name, "mask_valid")
     (root / "train" / "mask_valid").rename(root / "train" / "elsewhere")
-    assert with_validity(root, "train", ("rgb", "depth")) == ("rgb", "depth")
+    assert opened(root).with_validity("train", ("rgb", "depth")) == ("rgb", "depth")
 
 
 def test_val_is_a_split_of_its_own_only_beside_test(root: Path) -> None:
-    assert not own_val(root)
+    assert not opened(root).own_val
     shutil.copytree(root / "test", root / "val")
     (root / "val" / "rgb" / "all" / "0100.png").rename(root / "val" / "rgb" / "all" / "0200.png")
-    assert own_val(root)
-    assert list_samples(root, "val", ("rgb",)).names == ("0101", "0102", "0200")
-    assert list_samples(root, "test", ("rgb",)).names == ("0100", "0101", "0102")
+    assert opened(root).own_val
+    assert opened(root).samples("val", ("rgb",)).names == ("0101", "0102", "0200")
+    assert opened(root).samples("test", ("rgb",)).names == ("0100", "0101", "0102")
     shutil.rmtree(root / "test")
-    assert not own_val(root)
-    assert list_samples(root, "test", ("rgb",)).names == ("0101", "0102", "0200")
+    assert not opened(root).own_val
+    assert opened(root).samples("test", ("rgb",)).names == ("0101", "0102", "0200")
 
 
 def test_folders_of_classes_are_optional(root: Path) -> None:
@@ -94,24 +101,24 @@ def test_folders_of_classes_are_optional(root: Path) -> None:
     (folder / "all").rename(root / "flat")
     folder.rmdir()
     (root / "flat").rename(folder)
-    samples = list_samples(root, "train", ("rgb", "depth"))
+    samples = opened(root).samples("train", ("rgb", "depth"))
     assert samples.names == tuple(f"{index:04d}" for index in range(6))
     assert samples[0].paths["rgb"] == folder / "0000.png"
 
 
 def test_fingerprint_sees_names_and_sizes_but_not_places(root: Path, tmp_path: Path) -> None:
-    before = fingerprint(root, ("train", "test"), MODALITIES)
-    assert before != fingerprint(root, ("train",), MODALITIES)
+    before = opened(root).fingerprint(("train", "test"), MODALITIES)
+    assert before != opened(root).fingerprint(("train",), MODALITIES)
     moved = root.rename(tmp_path / "moved")
-    assert fingerprint(moved, ("test", "train"), MODALITIES) == before
+    assert opened(moved).fingerprint(("test", "train"), MODALITIES) == before
     path = moved / "train" / "mask_valid" / "all" / "0001.png"
     content = path.read_bytes()
     path.write_bytes(content + b"\0")
-    assert fingerprint(moved, ("train", "test"), MODALITIES) != before
+    assert opened(moved).fingerprint(("train", "test"), MODALITIES) != before
     path.write_bytes(content)
-    assert fingerprint(moved, ("train", "test"), MODALITIES) == before
+    assert opened(moved).fingerprint(("train", "test"), MODALITIES) == before
     path.unlink()
-    assert fingerprint(moved, ("train", "test"), MODALITIES) != before
+    assert opened(moved).fingerprint(("train", "test"), MODALITIES) != before
 
 
 @given(names=st.sets(st.text(min_size=1), max_size=30), more=st.sets(st.text(min_size=1), max_size=30))

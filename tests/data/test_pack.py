@@ -20,10 +20,12 @@ from experiments.plan.planning import Data, make_plan
 from experiments.plan.rundirs import prepare as prepare_run
 from experiments.plan.suite import expand
 from multimae import data_cli as cli
+from multimae.data.dataset import OpenedDataset
 from multimae.data.folder import MultiModalFolder
 from multimae.data.maps import Sample
+from multimae.data.open import open_dataset
 from multimae.data.sample import DataError, DataNotFoundError
-from multimae.data.source import class_names, fingerprint
+from multimae.data.spec import spec
 from multimae.engine.failures import PreemptedError
 from multimae.engine.job import execute
 from multimae.engine.resume import load_checkpoint
@@ -64,6 +66,11 @@ def same(one: MultiModalFolder, other: MultiModalFolder) -> bool:
         and all(a.maps[name].stride() == b.maps[name].stride() for name in a.maps)
         for a, b in ((one.read(index), other.read(index)) for index in range(len(one)))
     )
+
+
+def opened(root: Path) -> OpenedDataset:
+    """Open the folder as it is now."""
+    return open_dataset(root, spec("nyuv2"))
 
 
 @pytest.fixture
@@ -189,7 +196,7 @@ def test_classes_are_kept(tmp_path: Path, kind: str) -> None:
         one, other = folder(root, split=split, **read), folder(tmp_path / "packed", split=split, **read)
         assert same(one, other)
         assert sorted(set(other.numbers_of_classes())) == [0, 1]
-    assert class_names(tmp_path / "packed") == class_names(root) == ("ant", "cat")
+    assert opened(tmp_path / "packed").class_names() == opened(root).class_names() == ("ant", "cat")
 
 
 def test_a_sample_without_a_class_is_no_data_set_without_classes(plain: Path, tmp_path: Path) -> None:
@@ -323,14 +330,14 @@ def test_another_schema_is_refused(packed: Path) -> None:
 
 
 def test_the_fingerprint_is_that_of_the_content(plain: Path, packed: Path, tmp_path: Path) -> None:
-    before = fingerprint(packed, ["train"], MODALITIES)
+    before = opened(packed).fingerprint(["train"], MODALITIES)
     shutil.copytree(packed, tmp_path / "moved")
-    assert fingerprint(tmp_path / "moved", ["train"], MODALITIES) == before
-    assert fingerprint(packed, ["train", "test"], MODALITIES) != before
+    assert opened(tmp_path / "moved").fingerprint(["train"], MODALITIES) == before
+    assert opened(packed).fingerprint(["train", "test"], MODALITIES) != before
     path = plain / "train" / "semseg" / "all" / "0000.png"
     Image.fromarray(tiny_dataset.maps()["semseg"][::-1]).save(path)
     pack(plain, tmp_path / "other")
-    assert fingerprint(tmp_path / "other", ["train"], MODALITIES) != before
+    assert opened(tmp_path / "other").fingerprint(["train"], MODALITIES) != before
 
 
 def test_the_size_on_the_disk_is_known_beforehand(plain: Path, packed: Path) -> None:

@@ -16,8 +16,9 @@ from multimae.data.arrangements import (
     arrangement,
     is_arranged,
 )
+from multimae.data.dataset import OpenedDataset
 from multimae.data.folder import MultiModalFolder
-from multimae.data.layout import class_names, find_root, fingerprint, labels, list_samples, own_val, with_validity
+from multimae.data.open import find_root, open_dataset
 from multimae.data.sample import DataError, DataNotFoundError
 from multimae.data.sets import ade20k, imagenet, taskonomy
 from multimae.data.spec import spec
@@ -34,6 +35,11 @@ def shared(name: str) -> Path:
     if not (SHARED / name).is_dir():
         pytest.skip(f"{name} is not in {SHARED}")
     return SHARED / name
+
+
+def opened(root: Path) -> OpenedDataset:
+    """Open the folder as it is now."""
+    return open_dataset(root, spec("imagenet"))
 
 
 class TestADE20K(DatasetContract):
@@ -146,19 +152,19 @@ def test_root_goes_by_its_published_name(tmp_path: Path) -> None:
 
 def test_ade20k_is_read_as_published(tmp_path: Path) -> None:
     root = published.write(tmp_path, published.ade20k())
-    train, test = (list_samples(root, split, ("rgb", "semseg")) for split in ("train", "test"))
+    train, test = (opened(root).samples(split, ("rgb", "semseg")) for split in ("train", "test"))
     assert train.names == tuple(f"ADE_train_{index:08d}" for index in range(1, 7))
     assert test[0].paths == {
         "rgb": root / "images" / "validation" / "ADE_val_00000001.jpg",
         "semseg": root / "annotations" / "validation" / "ADE_val_00000001.png",
     }
-    assert class_names(root) == ()
-    assert not own_val(root)
+    assert opened(root).class_names() == ()
+    assert not opened(root).own_val
     (root / "annotations" / "training" / "ADE_train_00000002.png").unlink()
     with pytest.raises(DataError, match="semseg lacks 1 of 6 names: ADE_train_00000002"):
-        list_samples(root, "train", ("rgb", "semseg"))
+        opened(root).samples("train", ("rgb", "semseg"))
     with pytest.raises(DataNotFoundError, match=r"no folder .*depth/training; in .* \['annotations', 'im"):
-        list_samples(root, "train", ("depth",))
+        opened(root).samples("train", ("depth",))
 
 
 def test_real_ade20k_fits_its_classes() -> None:
@@ -176,15 +182,15 @@ def test_real_ade20k_fits_its_classes() -> None:
 def test_class_folders_are_read_as_rgb(tmp_path: Path) -> None:
     files = {f"{split}/{label}/{split}{number}.jpg": published.jpeg(number) for split, label, number in FLOWERS}
     root = published.write(tmp_path, files)
-    assert class_names(root) == ("daisy", "rose")
-    train = list_samples(root, "train", ("rgb",))
+    assert opened(root).class_names() == ("daisy", "rose")
+    train = opened(root).samples("train", ("rgb",))
     assert train.names == ("daisy/train1", "daisy/train2", "rose/train3")
-    assert labels(root, "test", list_samples(root, "test", ("rgb",)).names) == {"rose/val4": "rose"}
+    assert opened(root).labels("test", opened(root).samples("test", ("rgb",)).names) == {"rose/val4": "rose"}
     with pytest.raises(DataNotFoundError, match=r"no folder .*train/depth; in .* \['daisy', 'rose'\]"):
-        list_samples(root, "train", ("rgb", "depth"))
-    before = fingerprint(root, ("train", "test"), ("rgb",))
+        opened(root).samples("train", ("rgb", "depth"))
+    before = opened(root).fingerprint(("train", "test"), ("rgb",))
     (root / "val" / "rose" / "val4.jpg").write_bytes(published.jpeg(4) + b"\0")
-    assert fingerprint(root, ("train", "test"), ("rgb",)) != before
+    assert opened(root).fingerprint(("train", "test"), ("rgb",)) != before
 
 
 FLOWERS = (("train", "daisy", 1), ("train", "daisy", 2), ("train", "rose", 3), ("val", "rose", 4))
@@ -196,7 +202,7 @@ def test_real_flowers_are_read_in_place() -> None:
         root=root, dataset="imagenet", split="test", modalities=["rgb"], pipeline=lambda sample: sample, labelled=True
     )
     assert len(folder.class_names) == 5
-    assert len(list_samples(root, "train", ("rgb",))) == 800
+    assert len(opened(root).samples("train", ("rgb",))) == 800
     assert len(folder) == 200
     for index in (0, 199):
         assert folder.files[index].name.startswith(f"{folder.class_names[folder.read(index).label or 0]}/")
@@ -205,7 +211,7 @@ def test_real_flowers_are_read_in_place() -> None:
 def test_messages_on_many_folders_stay_short(tmp_path: Path) -> None:
     root = published.write(tmp_path, {f"train/n{index:08d}/1.JPEG": b"" for index in range(200)})
     with pytest.raises(DataNotFoundError, match=r"'n00000011'\] and 188 more$"):
-        list_samples(root, "train", ("depth",))
+        opened(root).samples("train", ("depth",))
 
 
 @pytest.fixture
@@ -214,17 +220,17 @@ def views(tmp_path: Path) -> Path:
 
 
 def buildings(root: Path, split: str) -> set[str]:
-    return {name.split("/")[0] for name in list_samples(root, split, ("rgb", "normal")).names}
+    return {name.split("/")[0] for name in opened(root).samples(split, ("rgb", "normal")).names}
 
 
 def test_taskonomy_is_split_by_the_buildings_of_its_tiny_split(views: Path) -> None:
     assert buildings(views, "train") == {"allensville", "beechwood"}
     assert buildings(views, "val") == {"corozal", "wiconisco"}
     assert buildings(views, "test") == {"ihlen", "uvalda"}
-    assert own_val(views)
-    assert class_names(views) == ()
-    assert with_validity(views, "train", ("rgb", "reshading")) == ("rgb", "reshading", "mask_valid")
-    first = list_samples(views, "train", ("rgb", "mask_valid"))[0]
+    assert opened(views).own_val
+    assert opened(views).class_names() == ()
+    assert opened(views).with_validity("train", ("rgb", "reshading")) == ("rgb", "reshading", "mask_valid")
+    first = opened(views).samples("train", ("rgb", "mask_valid"))[0]
     assert first.name == "allensville/point_0_view_0"
     assert first.paths == {
         "rgb": views / "rgb" / "allensville" / "point_0_view_0_domain_rgb.png",
@@ -234,25 +240,25 @@ def test_taskonomy_is_split_by_the_buildings_of_its_tiny_split(views: Path) -> N
 
 def test_taskonomy_is_split_by_tables(views: Path) -> None:
     (views / "tiny_val.csv").write_bytes(published.split_table(["corozal/1/1", "beechwood/0/0"]))
-    assert list_samples(views, "val", ("rgb",)).names == ("beechwood/point_0_view_0", "corozal/point_1_view_1")
+    assert opened(views).samples("val", ("rgb",)).names == ("beechwood/point_0_view_0", "corozal/point_1_view_1")
     # Without a table for it, training keeps away from every building of another split, listed or not.
     assert buildings(views, "train") == {"allensville"}
     (views / "tiny_train.csv").write_bytes(published.split_table(["allensville/0/0", "allensville/4/1"]))
-    assert list_samples(views, "train", DOMAINS).names == ("allensville/point_0_view_0", "allensville/point_4_view_1")
-    before = fingerprint(views, ("train",), ("rgb",))
+    assert opened(views).samples("train", DOMAINS).names == ("allensville/point_0_view_0", "allensville/point_4_view_1")
+    before = opened(views).fingerprint(("train",), ("rgb",))
     (views / "rgb" / "uvalda" / "point_0_view_0_domain_rgb.png").unlink()
-    assert fingerprint(views, ("train",), ("rgb",)) == before
+    assert opened(views).fingerprint(("train",), ("rgb",)) == before
 
 
 def test_taskonomy_without_validation_buildings_has_no_split_of_its_own(tmp_path: Path) -> None:
     root = published.write(tmp_path, published.taskonomy({"allensville": 2, "ihlen": 1}, domains=("rgb",)))
-    assert not own_val(root)
+    assert not opened(root).own_val
 
 
 def test_listed_views_must_be_there(views: Path) -> None:
     (views / "tiny_test.csv").write_bytes(published.split_table(["ihlen/0/0", "ihlen/9/9", "mcdade/1/1"]))
     with pytest.raises(DataError, match=r"rgb lacks 2 of 3 names: ihlen/point_9_view_9, mcdade/point_1_view_1"):
-        list_samples(views, "test", ("rgb",))
+        opened(views).samples("test", ("rgb",))
 
 
 def test_a_file_of_another_domain_is_none_of_its_folder(views: Path) -> None:
@@ -261,14 +267,14 @@ def test_a_file_of_another_domain_is_none_of_its_folder(views: Path) -> None:
         views / "rgb" / "ihlen" / "point_7_view_7_domain_normal.png",
     )
     wanted = [f"ihlen/point_{view}_view_{view % 3}" for view in range(4)] + ["uvalda/point_0_view_0"]
-    assert list_samples(views, "test", ("rgb",)).names == tuple(wanted)
+    assert opened(views).samples("test", ("rgb",)).names == tuple(wanted)
 
 
 def test_folders_of_omnidata_are_read(tmp_path: Path) -> None:
     files = published.taskonomy({"allensville": 2}, domains=("rgb", "reshading"))
     root = published.write(tmp_path, {name.replace("/", "/taskonomy/", 1): files[name] for name in files})
     assert find_root(root, taskonomy.SPEC) == root
-    samples = list_samples(root, "train", ("rgb", "reshading"))
+    samples = opened(root).samples("train", ("rgb", "reshading"))
     assert samples.names == ("allensville/point_0_view_0", "allensville/point_1_view_1")
     assert samples[1].paths["rgb"].is_file()
 
@@ -287,13 +293,13 @@ def test_tables_that_contradict_are_refused(views: Path, tables: dict[str, list[
     for name, rows in tables.items():
         (views / name).write_bytes(published.split_table(rows))
     with pytest.raises(DataError, match=message):
-        list_samples(views, "val", ("rgb",))
+        opened(views).samples("val", ("rgb",))
 
 
 def test_a_table_without_its_columns_is_refused(views: Path) -> None:
     (views / "tiny_val.csv").write_text("building,camera\na,1\n")
     with pytest.raises(DataError, match=r"tiny_val.csv lacks the columns \['point', 'view'\], it has"):
-        list_samples(views, "val", ("rgb",))
+        opened(views).samples("val", ("rgb",))
 
 
 def test_imagenet_in_its_own_folders_has_its_classes(tmp_path: Path) -> None:
@@ -304,5 +310,5 @@ def test_imagenet_in_its_own_folders_has_its_classes(tmp_path: Path) -> None:
         for name, content in published.imagenet_class(label, count=count).items()
     }
     root = find_root(published.write(tmp_path / "imagenet", files).parent, imagenet.SPEC)
-    assert class_names(root) == published.CLASSES
-    assert list_samples(root, "train", ("rgb",)).suffixes == {"rgb": ".JPEG"}
+    assert opened(root).class_names() == published.CLASSES
+    assert opened(root).samples("train", ("rgb",)).suffixes == {"rgb": ".JPEG"}

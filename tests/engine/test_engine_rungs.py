@@ -13,7 +13,7 @@ from experiments.drive.decide import decide
 from experiments.plan.planning import Data, PlannedRun, make_plan
 from experiments.plan.rundirs import prepare
 from experiments.plan.suite import expand
-from multimae.engine.failures import PausedError, exit_code, kind_of
+from multimae.engine.failures import PausedError, kind_of
 from multimae.engine.job import execute
 from multimae.engine.rungs import read_until
 from multimae.engine.signals import StopRequest

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from multimae.data.arrangements import ModalityFolders, arrangement
-from multimae.data.layout import class_names, find_root, labels, list_samples, own_val
+from multimae.data.dataset import OpenedDataset
 from multimae.data.manifest import read_manifest
+from multimae.data.open import find_root, open_dataset
 from multimae.data.sample import DataError
 from multimae.data.sets import imagenet, taskonomy
 from multimae.data_cli import main
@@ -28,6 +29,11 @@ def tree(root: Path) -> dict[str, bytes]:
     """Return what was written, without the manifest and its lock."""
     files = (path for path in root.rglob("*") if path.is_file() and path.parent != root)
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
+
+
+def opened(root: Path) -> OpenedDataset:
+    """Open the folder as it is now."""
+    return open_dataset(root, imagenet.SPEC)
 
 
 @pytest.fixture
@@ -62,10 +68,10 @@ def test_imagenet_from_its_archives(archives: Path, tmp_path: Path, capsys: pyte
     out = tmp_path / "imagenet"
     assert prepare("imagenet", archives, out) == 0
     assert tree(out) == wanted_images()
-    assert class_names(out) == published.CLASSES
+    assert opened(out).class_names() == published.CLASSES
     assert find_root(tmp_path, imagenet.SPEC) == out
-    test = list_samples(out, "test", ("rgb",))
-    assert set(labels(out, "test", test.names).values()) == set(published.CLASSES)
+    test = opened(out).samples("test", ("rgb",))
+    assert set(opened(out).labels("test", test.names).values()) == set(published.CLASSES)
     manifest = read_manifest(out)
     assert manifest is not None
     assert manifest.complete
@@ -105,7 +111,7 @@ def test_pseudo_labels_come_beside_the_images(archives: Path, tmp_path: Path) ->
     published.write(archives, label_maps)
     out = tmp_path / "imagenet"
     assert prepare("imagenet", archives, out) == 0
-    assert len(list_samples(out, "train", ("rgb", "depth", "semseg"))) == 23
+    assert len(opened(out).samples("train", ("rgb", "depth", "semseg"))) == 23
     assert arrangement(out) == ModalityFolders(out)
 
 
@@ -243,8 +249,8 @@ def test_ade20k_from_its_archive_and_from_its_folder(tmp_path: Path) -> None:
     for name, source in sources.items():
         assert prepare("ade20k", source, tmp_path / name) == 0
         assert tree(tmp_path / name) == wanted_scenes()
-    assert not own_val(tmp_path / "a")
-    assert list_samples(tmp_path / "a", "test", ("rgb", "semseg")).names[0] == "ADE_val_00000001"
+    assert not opened(tmp_path / "a").own_val
+    assert opened(tmp_path / "a").samples("test", ("rgb", "semseg")).names[0] == "ADE_val_00000001"
     linked = tmp_path / "c" / "train" / "semseg" / "all" / "ADE_train_00000001.png"
     assert linked.samefile(folder / "annotations" / "training" / "ADE_train_00000001.png")
 
@@ -299,8 +305,8 @@ def test_taskonomy_from_its_archives(tmp_path: Path, pattern: str) -> None:
     published.write(tmp_path / "archives", building_archives(VIEWS, pattern=pattern))
     assert prepare("taskonomy", tmp_path / "archives", tmp_path / "out") == 0
     assert tree(tmp_path / "out") == wanted_views()
-    assert own_val(tmp_path / "out")
-    assert class_names(tmp_path / "out") == ()
+    assert opened(tmp_path / "out").own_val
+    assert opened(tmp_path / "out").class_names() == ()
 
 
 def test_taskonomy_from_folders_is_split_as_it_is_read_in_place(tmp_path: Path) -> None:
@@ -311,9 +317,9 @@ def test_taskonomy_from_folders_is_split_as_it_is_read_in_place(tmp_path: Path) 
     shutil.copy(source / "normal" / "allensville" / stray, source / "rgb" / "allensville" / stray)
     assert prepare("taskonomy", source, tmp_path / "out") == 0
     for split in ("train", "val", "test"):
-        in_place = list_samples(source, split, DOMAINS)
+        in_place = opened(source).samples(split, DOMAINS)
         names = tuple(name.replace("/", "_") for name in in_place.names)
-        assert names == list_samples(tmp_path / "out", split, DOMAINS).names
+        assert names == opened(tmp_path / "out").samples(split, DOMAINS).names
     manifest = read_manifest(tmp_path / "out")
     assert manifest is not None
     assert manifest.provenance.left_out == {"files in no split": 2 * len(DOMAINS)}

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.io import savemat
 
+from multimae.data.dataset import OpenedDataset
 from multimae.data.decode import decode
-from multimae.data.layout import find_root, list_samples, with_validity
 from multimae.data.manifest import read_manifest
+from multimae.data.open import find_root, open_dataset
 from multimae.data.sets.nyuv2 import SPEC
 from multimae.data_cli import main
 from multimae.prepare import nyuv2
@@ -23,6 +24,11 @@ from tests.made.published_files import MAPPING, NyuFrame, nyu_frame, write_nyu
 
 SHARED = Path(os.environ.get("MULTIMAE_SHARED", Path(__file__).parents[3] / "shared"))
 REAL = SHARED / "data" / "nyuv2"
+
+
+def opened(root: Path) -> OpenedDataset:
+    """Open the folder as it is now."""
+    return open_dataset(root, SPEC)
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +61,10 @@ def test_frames_are_written_in_our_layout(
         "nyuv2: left out 1: frames in no split of splits.mat",
     ]
     assert find_root(tmp_path, SPEC) == out
-    modalities = with_validity(out, "train", ["rgb", "depth", "semseg"])
+    modalities = opened(out).with_validity("train", ["rgb", "depth", "semseg"])
     assert modalities == ("rgb", "depth", "semseg", "mask_valid")
     for split, numbers in (("train", (1, 3)), ("test", (2,))):
-        samples = list_samples(out, split, modalities)
+        samples = opened(out).samples(split, modalities)
         assert samples.names == tuple(f"{number:04d}" for number in numbers)
         for number, sample in zip(numbers, samples, strict=True):
             frame = frames[number - 1]
@@ -235,7 +241,7 @@ def test_without_h5py_the_extra_is_named(published: Path, monkeypatch: pytest.Mo
 def test_real_frames_come_back_as_they_are(tmp_path: Path) -> None:
     """Put real frames into a .mat as published; what is prepared from it equals them."""
     modalities = ("rgb", "depth", "semseg", "mask_valid")
-    samples = {split: list_samples(REAL, split, modalities)[:2] for split in ("train", "test")}
+    samples = {split: opened(REAL).samples(split, modalities)[:2] for split in ("train", "test")}
     frames, originals = [], []
     inverse = np.zeros(41, dtype=np.uint16)
     inverse[MAPPING[:40]] = np.arange(1, 41)

@@ -22,7 +22,6 @@ from experiments.plan.rundirs import prepare
 from experiments.plan.suite import Run
 from multimae.data.folder import MultiModalFolder
 from multimae.data.pipelines.pretraining import PretrainingAugmentation
-from multimae.data.sets import rooms
 from multimae.data_cli import main
 from multimae.engine.job import execute
 from multimae.engine.signals import StopRequest
@@ -32,6 +31,7 @@ from multimae.pseudo_labels.job import execute as execute_labelling
 from multimae.pseudo_labels.settings import LabellingSettings
 from multimae.pseudo_labels.sources import find_source
 from multimae.record.attempt import Attempt
+from multimae.rooms.archive import unpack
 from slurm.local import _started
 from tests.made import tiny_networks
 
@@ -215,7 +215,7 @@ def test_what_is_wrong_is_said_before_a_job_starts(
 
 @pytest.fixture(scope="module")
 def rooms_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return rooms.unpack(tmp_path_factory.mktemp("cache"))
+    return unpack(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="module")

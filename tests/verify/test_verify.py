@@ -18,14 +18,16 @@ import pytest
 from PIL import Image
 
 from multimae.data import manifest as manifests
+from multimae.data.dataset import OpenedDataset
 from multimae.data.labels import FIXED, label_code
 from multimae.data.manifest import FileRecord, Manifest, Provenance
+from multimae.data.open import open_dataset
 from multimae.data.sets.nyuv2 import SPEC
 from multimae.data.spec import spec
 from multimae.data_cli import main
 from multimae.verify import command as verify_cli
 from multimae.verify.check import Effort, verify
-from multimae.verify.findings import KINDS, Finding, Verification, grouped
+from multimae.verify.findings import FAULTS, Finding, Verification, grouped
 from multimae.verify.units import implausible_depth
 from tests.made import tiny_dataset
 
@@ -41,7 +43,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def check(root: Path, **effort: Any) -> Verification:
-    return verify(root, described=SPEC, effort=replace(ALL, **effort))
+    return verify(open_dataset(root, SPEC), effort=replace(ALL, **effort))
 
 
 def seen(found: Verification) -> set[tuple[str, str, str, str]]:
@@ -235,7 +237,7 @@ def test_nothing_is_found_where_nothing_is_wrong(root: Path) -> None:
 def test_nothing_is_found_in_nyuv2() -> None:
     if not (SHARED / "data" / "nyuv2").is_dir():
         pytest.skip(f"NYUv2 is not at {SHARED}/data")
-    found = verify(SHARED / "data" / "nyuv2", described=SPEC, effort=Effort(sample=40))
+    found = verify(open_dataset(SHARED / "data" / "nyuv2", SPEC), effort=Effort(sample=40))
     assert found.findings == ()
     assert {count.files for count in found.counts} == {795, 654}
 
@@ -332,14 +334,14 @@ def test_a_sample_that_only_the_table_of_its_split_knows_is_named(tmp_path: Path
             Image.fromarray(array).save(tmp_path / domain / building / f"point_0_view_{view}_domain_{domain}.png")
     for split, rows in (("train", "hall,0,1\nhall,0,2\nhall,0,3\n"), ("test", "uvalda,0,1\n")):
         (tmp_path / f"tiny_{split}.csv").write_text(f"building,point,view\n{rows}")
-    found = verify(tmp_path, described=described, effort=ALL)
+    found = verify(open_dataset(tmp_path, described), effort=ALL)
     assert seen(found) == {("missing_sample", "train", "", "hall/point_0_view_3")}
     assert {(count.split, count.files, count.decoded) for count in found.counts} == {("train", 2, 2), ("test", 1, 1)}
     Image.fromarray(np.full(HEIGHT_WIDTH, 65535, np.uint16)).save(
         tmp_path / "depth_zbuffer/hall/point_0_view_2_domain_depth_zbuffer.png"
     )
     save("depth_zbuffer/uvalda/point_0_view_1_domain_depth_zbuffer.png", 9)(tmp_path)
-    added = seen(verify(tmp_path, described=described, effort=ALL)) - seen(found)
+    added = seen(verify(open_dataset(tmp_path, described), effort=ALL)) - seen(found)
     assert {(kind, split) for kind, split, *_ in added} == {("no_depth", "train"), ("format", "test")}
 
 
@@ -457,8 +459,8 @@ def test_a_manifest_tells_of_its_preparation(root: Path) -> None:
 
 
 def test_groups_come_with_errors_first() -> None:
-    findings = [Finding(kind=kind) for kind in reversed(KINDS)]
-    severities = [KINDS[kind].severity for kind, *_ in grouped(findings)]
+    findings = [Finding(kind=kind) for kind in reversed(FAULTS)]
+    severities = [FAULTS[kind].severity for kind, *_ in grouped(findings)]
     assert severities == sorted(severities)
     assert {"error", "warning"} == set(severities)
     twice = [Finding(kind="leak", split="test", name=name) for name in ("b", "a")]
@@ -501,9 +503,9 @@ def test_the_command_prints_json(root: Path, capsys: pytest.CaptureFixture[str])
 
 
 def test_the_command_can_be_interrupted(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(root: Path, **settings: Any) -> Verification:
+    def interrupted(opened: OpenedDataset, **settings: Any) -> Verification:
         settings["progress"] = lambda what, done, total: signal.raise_signal(signal.SIGINT) if done else None
-        return verify(root, **settings)
+        return verify(opened, **settings)
 
     monkeypatch.setattr(verify_cli, "verify", interrupted)
     assert main(["verify", "nyuv2", "--data-root", str(root), "--workers", "2"]) == 130

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from multimae.data.open import open_dataset
 from multimae.data.sets.nyuv2 import SPEC
 from multimae.packing.source import PackSource
 from multimae.prepare.conversion import prepare
@@ -25,7 +26,7 @@ def plain(tmp_path: Path) -> Path:
 
 
 def check(root: Path, *, sample: int | None = None) -> Verification:
-    return verify(root, described=SPEC, effort=Effort(sample=sample, hashes=True))
+    return verify(open_dataset(root, SPEC), effort=Effort(sample=sample, hashes=True))
 
 
 def seen(found: Verification) -> set[tuple[str, str, str, str]]:

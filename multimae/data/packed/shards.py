@@ -23,7 +23,7 @@ from multimae.data.sample import DataError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Packed:
+class EncodedMap:
     """Hold one map as it is written."""
 
     content: bytes
@@ -32,7 +32,7 @@ class Packed:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Member:
+class ShardMember:
     """Say where one map lies; `restored` reads it."""
 
     file: "OpenFiles"
@@ -87,7 +87,7 @@ class OpenFiles:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Index:
+class ShardIndex:
     """Say where the maps of some samples lie, one row per sample, one column per modality.
 
     `sizes` is 0 where a sample lacks a modality. `shapes` ends with 0 channels for a map of two axes. `codecs` are
@@ -102,10 +102,10 @@ class Index:
     codecs: NDArray[np.uint8]
     shapes: NDArray[np.uint16]
 
-    def member(self, row: int, column: int, *, path: Path, file: OpenFiles) -> Member:
+    def member(self, row: int, column: int, *, path: Path, file: OpenFiles) -> ShardMember:
         """Return where one map lies, in the shard at `path`."""
         *height_width, channels = self.shapes[row, column].tolist()
-        return Member(
+        return ShardMember(
             file=file,
             path=path,
             name=f"{self.names[row]}.{self.modalities[column]}",
@@ -117,11 +117,13 @@ class Index:
         )
 
 
-ARRAYS = tuple(field.name for field in fields(Index) if field.name not in ("names", "modalities"))
+ARRAYS = tuple(field.name for field in fields(ShardIndex) if field.name not in ("names", "modalities"))
 TEXTS = ("names", "modalities")
 
 
-def write_shard(tar: Path, *, samples: Iterable[tuple[str, Mapping[str, Packed]]], modalities: Sequence[str]) -> None:
+def write_shard(
+    tar: Path, *, samples: Iterable[tuple[str, Mapping[str, EncodedMap]]], modalities: Sequence[str]
+) -> None:
     """Write samples, by name, and the index beside them; the same samples give the same bytes."""
     names, rows = list[str](), list[list[tuple[int, int, int, int, tuple[int, ...]]]]()
     with tarfile.open(tar, "w", format=tarfile.PAX_FORMAT) as archive:
@@ -130,7 +132,7 @@ def write_shard(tar: Path, *, samples: Iterable[tuple[str, Mapping[str, Packed]]
             rows.append([_add(archive, name, modality, maps.get(modality)) for modality in modalities])
     _write_index(
         index_path(tar),
-        Index(
+        ShardIndex(
             names=tuple(names),
             modalities=tuple(modalities),
             offsets=_column(rows, 0, np.uint64),
@@ -147,28 +149,28 @@ def index_path(tar: Path) -> Path:
     return tar.with_suffix(".npz")
 
 
-def read_index(path: Path) -> Index:
+def read_index(path: Path) -> ShardIndex:
     """Read one shard's index."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             names, modalities = (tuple(stored[name].tobytes().decode().split("\n")) for name in TEXTS)
             arrays: dict[str, NDArray[Any]] = {name: stored[name] for name in ARRAYS}
-            return Index(names=names, modalities=modalities, **arrays)
+            return ShardIndex(names=names, modalities=modalities, **arrays)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(
             f"{path} cannot be read ({type(error).__name__}: {error}); remove the shard and pack again"
         ) from error
 
 
-def joined(indices: Sequence[Index]) -> Index:
+def joined(indices: Sequence[ShardIndex]) -> ShardIndex:
     """Put indices of the same modalities below each other."""
     arrays = {name: np.concatenate([getattr(index, name) for index in indices]) for name in ARRAYS}
     names = tuple(name for index in indices for name in index.names)
-    return Index(names=names, modalities=indices[0].modalities, **arrays)
+    return ShardIndex(names=names, modalities=indices[0].modalities, **arrays)
 
 
 def _add(
-    archive: tarfile.TarFile, name: str, modality: str, packed: Packed | None
+    archive: tarfile.TarFile, name: str, modality: str, packed: EncodedMap | None
 ) -> tuple[int, int, int, int, tuple[int, ...]]:
     if packed is None:
         return 0, 0, 0, 0, (0, 0, 0)
@@ -185,6 +187,6 @@ def _column(rows: Sequence[Sequence[Sequence[object]]], place: int, dtype: type)
     return np.array([[entry[place] for entry in row] for row in rows], dtype=dtype)
 
 
-def _write_index(path: Path, index: Index) -> None:
+def _write_index(path: Path, index: ShardIndex) -> None:
     texts = {name: np.frombuffer("\n".join(getattr(index, name)).encode(), dtype=np.uint8) for name in TEXTS}
     np.savez(path, allow_pickle=False, **texts, **{name: getattr(index, name) for name in ARRAYS})

@@ -3,8 +3,9 @@
 The shipped archive is what these two commands give:
   multimae data prepare rooms --out DIR
   python -m multimae.rooms.render.pack DIR
-The second prints the lines to keep in multimae/data/sets/rooms.py. Shipped: Mitsuba 3.9.1, NumPy 2.4.6, Pillow 13.0.0;
-other versions or another kind of processor may round a few pixels differently.
+The second prints the digest to keep in multimae/rooms/archive.py and the statistics to keep in
+multimae/data/sets/rooms.py. Shipped: Mitsuba 3.9.1, NumPy 2.4.6, Pillow 13.0.0; other versions or another kind of
+processor may round a few pixels differently.
 """
 
 import argparse
@@ -20,7 +21,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from multimae.data.sets.rooms import ARCHIVE, ARCHIVE_FRAMES, CLASSES, FOLDERS
+from multimae.data.sets.rooms import CLASSES
+from multimae.rooms.archive import ARCHIVE, ARCHIVE_FRAMES, FOLDERS
 
 LARGEST_BYTES = 6_000_000
 MODIFIED = 1_767_225_600  # 2026-01-01: a fixed date keeps the archive's bytes the same
@@ -97,7 +99,7 @@ def main() -> int:
     try:
         pack(args.source, archive=args.archive)
     except (ValueError, OSError) as error:
-        print(f"rooms_pack: {error}", file=sys.stderr)
+        print(f"multimae.rooms.render.pack: {error}", file=sys.stderr)
         return 1
     data, statistics = args.archive.read_bytes(), depth_statistics(args.source)
     print(f"{args.archive}: {len(data)} bytes")

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multimae.data.sets.rooms import CLASSES
+from multimae.rooms.frame_files import VIEWS_PER_ROOM
 from multimae.rooms.render.camera import Camera, candidates, score, unlike
 from multimae.rooms.render.filter import smooth_light
 from multimae.rooms.render.mesh import Geometry, joined
 from multimae.rooms.render.pieces import Part
 from multimae.rooms.render.scene import Room, draw_room
 from multimae.rooms.render.textures import Material
-from multimae.rooms.store import VIEWS_PER_ROOM
 
 MAX_BOUNCES = 4
 PROBE_WIDTH = 40
@@ -47,8 +47,8 @@ class Stage:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Surfaces:
-    """Hold what the centre of each pixel hits."""
+class PixelHits:
+    """Hold what the ray through the centre of each pixel hits."""
 
     depth_m: NDArray[np.float64]
     labels: NDArray[np.uint8]
@@ -212,7 +212,7 @@ def _sensor(camera: Camera, *, width: int, height: int, sampler: dict[str, Any])
     )
 
 
-def _look(stage: Stage, camera: Camera, *, width: int, height: int) -> Surfaces:
+def _look(stage: Stage, camera: Camera, *, width: int, height: int) -> PixelHits:
     """Send one ray through the middle of each pixel; an average of several would invent labels at edges."""
     mitsuba = _mitsuba()
     sampler = {"type": "stratified", "sample_count": 1, "jitter": False}
@@ -226,7 +226,7 @@ def _look(stage: Stage, camera: Camera, *, width: int, height: int) -> Surfaces:
     axes = camera.axes()
     rays = position - np.array(camera.position)
     facing = np.where((rays * normal).sum(-1, keepdims=True) > 0, -normal, normal)
-    return Surfaces(
+    return PixelHits(
         depth_m=-(rays @ axes[2]),
         labels=stage.labels[index],
         normals=facing @ axes.T,

@@ -1,4 +1,4 @@
-"""The labels of rooms in COCO's words, coarse as a network's: what a user gets from a pseudo-labelling, without one."""
+"""The labels of rooms in COCO's classes, as coarse as those of a network: they stand in for pseudo labels."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

@@ -3,35 +3,36 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from multimae.data.arrangements import SPLITS, modality_of
 from multimae.data.decode import interpret
-from multimae.data.layout import name_order
-from multimae.data.packed.samples import SPLITS, PackedMaps, PackedSamples, list_packed, packed_modalities
+from multimae.data.packed.dataset import PackedDataset
+from multimae.data.packed.samples import PackedMaps, PackedSamples
+from multimae.data.parts import name_order
 from multimae.data.sample import DataError
 from multimae.data.spec import DatasetSpec
-from multimae.verify.findings import Count, Finding
-from multimae.verify.inspection import described_for, hollow, modality_of
+from multimae.verify.findings import FileCount, Finding
+from multimae.verify.inspection import described_for, hollow
 
 Progress = Callable[[str, int, int], object]
 
 
-def check_shards(
-    root: Path, *, described: DatasetSpec, sample: int | None, progress: Progress
-) -> tuple[list[Count], list[Finding]]:
-    """Return what a packed root holds and what is wrong with it; of a split `sample` are decoded, None for all."""
-    counts, findings = list[Count](), list[Finding]()
+def check_packed(
+    opened: PackedDataset, *, sample: int | None, progress: Progress
+) -> tuple[list[FileCount], list[Finding]]:
+    """Count the maps of a packed data set and find what is wrong; `sample` maps a split are decoded, None for all."""
+    counts, findings = list[FileCount](), list[Finding]()
     for split in SPLITS:
-        if not (root / split).is_dir():
+        if not (opened.root / split).is_dir():
             continue
         try:
-            modalities = packed_modalities(root, split)
-            samples = list_packed(root, split, modalities, folders=None, missing="allow")
+            samples = opened.samples(split, opened.modalities(split), missing="allow")
         except DataError as error:
             findings.append(Finding(kind="unlistable", split=split, detail=str(error)))
             continue
         chosen = sorted(sorted(samples.names, key=name_order)[:sample])
         for number, files in enumerate(samples.only(chosen)):
             progress(f"decoding {split}", number, len(chosen))
-            findings += _check(files, split=split, described=described)
+            findings += _check(files, split=split, described=opened.spec)
         findings += _unpaired(samples, split=split)
         counts += _counts(samples, split=split, num_decoded=len(chosen))
     return counts, findings
@@ -56,19 +57,19 @@ def _check(files: PackedMaps, *, split: str, described: DatasetSpec) -> Iterator
 
 
 def _unpaired(samples: PackedSamples, *, split: str) -> Iterator[Finding]:
-    for modality, column in samples.columns.items():
-        for name, row in zip(samples.names, samples.rows, strict=True):
-            if not samples.table.sizes[row, column]:
-                yield Finding(kind="missing_partner", split=split, modality=modality, name=name)
+    for modality in samples.columns:
+        for name in samples.lacking(modality):
+            yield Finding(kind="missing_partner", split=split, modality=modality, name=name)
 
 
-def _counts(samples: PackedSamples, *, split: str, num_decoded: int) -> Iterator[Count]:
-    for modality, column in samples.columns.items():
-        there = int((samples.table.sizes[samples.rows, column] > 0).sum())
-        yield Count(
+def _counts(samples: PackedSamples, *, split: str, num_decoded: int) -> Iterator[FileCount]:
+    for modality in samples.columns:
+        missing = len(samples.lacking(modality))
+        there = len(samples) - missing
+        yield FileCount(
             split=split,
             modality=modality,
             files=there,
-            missing=len(samples) - there,
+            missing=missing,
             decoded=min(num_decoded, there),
         )
