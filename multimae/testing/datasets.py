@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 import multimae.data.pipelines.regression  # noqa: F401  # registers its pipelines
 from multimae.data.folder import MultiModalFolder
-from multimae.data.open import find_dataset
+from multimae.data.open import find_dataset, find_root
 from multimae.data.sample import DataNotFoundError
 from multimae.data.spec import DatasetSpec, spec
 from multimae.losses import IGNORE_LABEL
