@@ -193,7 +193,7 @@ def test_one_file_or_one_entry_each_is_enough(tmp_path: Path) -> None:
         text=f"            {THERMAL},\n",
     )
     insert(
-        sizes := home / "multimae" / "tables" / "sizes.py",
+        home / "multimae" / "tables" / "sizes.py",
         before='        "small": Size(',
         text='        "mini": Size(dim=32, depth=1, num_heads=2, dpt_hooks=(0, 0, 0, 0), dpt_layer_dims=(8, 8, 8, 8), '
         "point_hidden=16),\n",

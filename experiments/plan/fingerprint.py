@@ -21,17 +21,18 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def code_hashes(modules: Sequence[str]) -> dict[str, str]:
+def code_hashes(modules: Sequence[str], *, without: tuple[str, ...] = ()) -> dict[str, str]:
     """Return the hash of every `multimae` module that these import, themselves included, by module name.
 
-    Comments and layout count, imports decide: a file nobody imports changes nothing.
+    `without` names packages whose modules change no number; they and what they alone import are left out. Comments and
+    layout count, imports decide: a file nobody imports changes nothing.
     """
     found: dict[str, str] = {}
     pending = list(modules)
     while pending:
         name = pending.pop()
         path = _path(name)
-        if name in found or path is None:
+        if name in found or path is None or name.startswith(tuple(f"{package}." for package in without)):
             continue
         text = path.read_bytes()
         found[name] = hashlib.sha256(text).hexdigest()[:8]

@@ -14,6 +14,7 @@ from multimae.data.spec import DatasetSpec, spec
 from multimae.tables.sizes import SIZES
 
 ENTRY_POINT = "multimae.train"
+DRAWING = ("multimae.pictures",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +140,7 @@ def modalities_of(run: Run) -> tuple[str, ...]:
 def _parts(run: Run, *, data: Data, source: PlannedRun | None) -> dict[str, dict[str, Any]]:
     return {
         "config": settings(run),
-        "code": code_hashes([ENTRY_POINT, *modules_of(run, data=data)]),
+        "code": code_hashes([ENTRY_POINT, *modules_of(run, data=data)], without=DRAWING),
         "data": {
             "name": data.name,
             "fingerprint": data.fingerprint,
