@@ -32,6 +32,6 @@ def test_the_notebook_trains_loads_and_draws(
     printed = "".join(output.text for output in outputs if output.get("name") == "stdout")
     assert "240 training and 80 test images" in printed
     assert "of the model's stay fresh" in printed
-    loss = float(re.search(r"'depth': ([\d.]+)", printed)[1])
-    assert loss < 0.6  # a map of zeros, the mean of standardised depth, has 0.8
+    # One colour for all pixels has a loss of 0.84.
+    assert float(re.search(r"'rgb': ([\d.]+)", printed)[1]) < 0.75
     assert not [output for output in outputs if output.get("name") == "stderr"]
