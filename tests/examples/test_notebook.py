@@ -36,4 +36,3 @@ def test_the_notebook_trains_loads_and_draws(
     assert "of the model's stay fresh" in printed
     # One colour for all pixels has a loss of 0.84.
     assert float(re.search(r"'rgb': ([\d.]+)", printed)[1]) < 0.75
-    assert not [output for output in outputs if output.get("name") == "stderr"]
