@@ -23,6 +23,7 @@ PAGES = {
     "DECISIONS.md": "folders/decisions.md",
 }
 """The page that shows each file; the start page is written for the site."""
+ITEM = re.compile(r"(-|\d+\.) ")
 LINK = re.compile(r"\[([^\]]+)\]\((?!https?:|#)([^)#]*)(#[^)]*)?\)")
 
 
@@ -33,6 +34,29 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
             content = (ROOT / source).read_text("utf-8")
             files.append(File.generated(config, page, content=linked(content, source=source, page=page)))
     return files
+
+
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """Set lists off from the line before, which GitHub does not ask for but this site's Markdown does."""
+    lines: list[str] = []
+    fenced = False
+    for line in markdown.split("\n"):
+        fenced ^= line.startswith("```")
+        before = lines[-1] if lines else ""
+        if not fenced and ITEM.match(line) and before.strip() and not in_list(lines):
+            lines.append("")
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def in_list(lines: list[str]) -> bool:
+    """Say whether the paragraph that the lines end in is an item of a list."""
+    for line in reversed(lines):
+        if not line.strip() or line.startswith("#"):
+            return False
+        if ITEM.match(line):
+            return True
+    return False
 
 
 def linked(content: str, *, source: str, page: str) -> str:
