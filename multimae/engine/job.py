@@ -43,10 +43,10 @@ class JobRunner(Runner):  # type: ignore[misc]
         return wrap(model) if self.distributed else super().wrap_model(model_wrapper_cfg, model)
 
 
-def execute(attempt: Attempt, *, run: Run, stop: StopRequest) -> None:
+def execute(attempt: Attempt, *, stop: StopRequest) -> None:
     """Train or go on training, evaluate under every protocol, write the result."""
     started = time.time()
-    run_dir = attempt.run_dir
+    run_dir, run = attempt.run_dir, Run.of(attempt.run_dir)
     files = RunDir(run_dir)
     config = Config.fromfile(files.config)
     launcher = join_ranks()
