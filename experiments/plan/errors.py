@@ -1,4 +1,4 @@
-"""Errors a user can mend, each with its documented exit code, and the words that point to the nearest right name."""
+"""Errors a user can correct, each with its documented exit code, and the words that point to the nearest right name."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
