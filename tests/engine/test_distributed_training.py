@@ -35,7 +35,7 @@ def prepared(tmp_path: Path, *, name: str = "run", task: str = "nyuv2-semseg", *
     recipes[task] = replace(recipes[task], **short, **visible)
     runs = expand(BRIEF, recipes=recipes, profile="cpu", size="tiny", seeds=(0,), checkpoints=("pretrain", "scratch"))
     (run,) = (one for one in runs if one.task.name == task and one.checkpoint == "scratch")
-    return prepare(make_plan([run], data={"nyuv2": data})[0], suite_dir=tmp_path / name)
+    return prepare(make_plan([run], data={"nyuv2": data})[0], suite_dir=tmp_path / name, keep="all")
 
 
 def start(run_dir: Path, *, devices: int, attempt: int = 1, **popen: Any) -> "subprocess.Popen[str]":

@@ -202,10 +202,10 @@ def test_predictions_are_drawn_beside_the_target(
     saved = kind("regression").draw(
         model_of(channels), job, artifacts=tmp_path / "artifacts", spool=Spool(tmp_path / "spool.jsonl")
     )
-    assert [set(entry["images"]) for entry in saved] == [{"rgb", "target", "prediction"}] * 3
+    assert [set(entry.images) for entry in saved] == [{"rgb", "target", "prediction"}] * 3
     height, width = {"paper": (32, 32), "standard": SIZE}[protocol]
     for what in ("target", "prediction"):
-        with Image.open(tmp_path / saved[0]["images"][what]) as image:
+        with Image.open(tmp_path / saved[0].images[what]) as image:
             picture = np.asarray(image)
         assert picture.shape == (height, width, 3)
         corner = picture[: height // 3, : width // 4]

@@ -28,8 +28,8 @@ def pictures(data: Path, *, inputs: list[str], outputs: list[str], to: Path, **d
     model = MODELS.build(model_config(inputs=inputs, outputs=outputs))
     job = ConfigDict(job_config(data, inputs=inputs, **dataset))
     saved = save_predictions(model, job, draw=draw_reconstructions, artifacts=to / "artifacts", spool=Spool(None))
-    assert all((to / path).is_file() for entry in saved for path in entry["images"].values())
-    return {entry["name"]: set(entry["images"]) for entry in saved}
+    assert all((to / path).is_file() for entry in saved for path in entry.images.values())
+    return {entry.name: set(entry.images) for entry in saved}
 
 
 def three(name: str) -> set[str]:
