@@ -1,15 +1,16 @@
-# make demo: the main job. make test: the tests. Both create the environment they need.
+# make demo: the main job. make test: the tests. make docs: the pages, in build/docs. Each creates the environment it
+# needs.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test check bench all clean
+.PHONY: setup demo test check docs bench all clean
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,rooms,labels,prepare]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,docs,rooms,labels,prepare]'
 	touch $(STAMP)
 
 demo: setup
@@ -24,10 +25,14 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# NO_MKDOCS_2_WARNING silences a notice about the successors of the theme and of mkdocs; DECISIONS.md has why these.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 bench: setup
 	for script in $(filter-out %/straightforward.py %/simulated.py,$(wildcard benchmarks/speed/*.py)); do $(BIN)/python $$script || exit 1; done
 
-all: check test demo
+all: check test docs demo
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

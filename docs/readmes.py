@@ -1,4 +1,4 @@
-"""Show the READMEs of the folders as pages of the site, with links to each other; mkdocs calls the functions here."""
+"""Make pages of the READMEs, with links to each other; mkdocs calls the functions whose names begin with on_."""
 
 import posixpath
 import re
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
 PAGES = {
@@ -25,6 +26,9 @@ PAGES = {
 """The page that shows each file; the start page is written for the site."""
 LINK = re.compile(r"\[([^\]]+)\]\((?!https?:|#)([^)#]*)(#[^)]*)?\)")
 
+LIST = re.compile(r"(^(?![-*] |\d+\. |  |\|)[^\n]+)\n((?:-|1\.) )", re.MULTILINE)
+"""A line of a paragraph, and the beginning of a list in the next line."""
+
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     """Add a page for every file that has none of its own in docs/."""
@@ -33,6 +37,13 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
             content = (ROOT / source).read_text("utf-8")
             files.append(File.generated(config, page, content=linked(content, source=source, page=page)))
     return files
+
+
+def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Put an empty line before each list, which GitHub does not need and mkdocs does."""
+    fences = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
+    parts = fences.split(markdown)
+    return "".join(part if fences.fullmatch(part) else LIST.sub(r"\1\n\n\2", part) for part in parts)
 
 
 def linked(content: str, *, source: str, page: str) -> str:
