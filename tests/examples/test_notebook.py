@@ -26,6 +26,7 @@ def test_the_notebook_trains_loads_and_draws(
     stored: nbformat.NotebookNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # a small model: threads that wait for each other take more time
     monkeypatch.setenv("PYTHONWARNINGS", "ignore:IProgress not found")  # bars as widgets need ipywidgets
     done = NotebookClient(stored, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     outputs = [output for cell in done.cells if cell.cell_type == "code" for output in cell.outputs]
@@ -34,5 +35,5 @@ def test_the_notebook_trains_loads_and_draws(
     assert "240 training and 80 test images" in printed
     assert "of the model's stay fresh" in printed
     loss = float(re.search(r"'depth': ([\d.]+)", printed)[1])
-    assert loss < 0.76  # a map of zeros, the mean of standardised depth, has 0.8
+    assert loss < 0.95  # maps of zeros, the mean of standardised depth, have 1.1
     assert not [output for output in outputs if output.get("name") == "stderr"]
