@@ -10,7 +10,7 @@ setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,docs,rooms,labels,prepare]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,rooms,labels,prepare,docs]'
 	touch $(STAMP)
 
 demo: setup
@@ -25,9 +25,8 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# NO_MKDOCS_2_WARNING silences a notice about the successors of the theme and of mkdocs; DECISIONS.md has why these.
 docs: setup
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 bench: setup
 	for script in $(filter-out %/straightforward.py %/simulated.py,$(wildcard benchmarks/speed/*.py)); do $(BIN)/python $$script || exit 1; done

@@ -24,6 +24,7 @@ PAGES = {
     "DECISIONS.md": "folders/decisions.md",
 }
 """The page that shows each file; the start page is written for the site."""
+ITEM = re.compile(r"(-|\d+\.) ")
 LINK = re.compile(r"\[([^\]]+)\]\((?!https?:|#)([^)#]*)(#[^)]*)?\)")
 
 LIST = re.compile(r"(^(?![-*] |\d+\. |  |\|)[^\n]+)\n((?:-|1\.) )", re.MULTILINE)
@@ -39,11 +40,27 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Put an empty line before each list, which GitHub does not need and mkdocs does."""
-    fences = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
-    parts = fences.split(markdown)
-    return "".join(part if fences.fullmatch(part) else LIST.sub(r"\1\n\n\2", part) for part in parts)
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """Set lists off from the line before, which GitHub does not ask for but this site's Markdown does."""
+    lines: list[str] = []
+    fenced = False
+    for line in markdown.split("\n"):
+        fenced ^= line.startswith("```")
+        before = lines[-1] if lines else ""
+        if not fenced and ITEM.match(line) and before.strip() and not in_list(lines):
+            lines.append("")
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def in_list(lines: list[str]) -> bool:
+    """Say whether the paragraph that the lines end in is an item of a list."""
+    for line in reversed(lines):
+        if not line.strip() or line.startswith("#"):
+            return False
+        if ITEM.match(line):
+            return True
+    return False
 
 
 def linked(content: str, *, source: str, page: str) -> str:

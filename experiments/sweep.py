@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 from experiments.plan.datasource import find_all_data, on_dataset
 from experiments.plan.errors import PreconditionError, UsageError, unknown
+from experiments.plan.known import KnownRuns
 from experiments.plan.planning import PlannedRun, make_plan
-from experiments.plan.rundirs import why_new
 from experiments.plan.settings import resolve_recipes
 from experiments.plan.starts import fetch_published, resolve_starts
 from experiments.plan.suite import Run, Suite, Weights, expand, load_suite
@@ -76,6 +76,17 @@ def parser() -> argparse.ArgumentParser:
         "--devices", type=int, default=1, metavar="N", help="GPUs (or processes) a run trains on, of one node"
     )
     where.add_argument("--detach", action="store_true", help="submit and return; the same command collects later")
+    where.add_argument(
+        "--keep-checkpoints",
+        choices=("weights", "all", "none"),
+        default="weights",
+        help="what finished runs keep: weights (to be scored again, default), all (with the optimizer), none",
+    )
+    where.add_argument(
+        "--accept-code",
+        action="store_true",
+        help="keep finished runs although code that trains them has changed; their results say so",
+    )
     show = made.add_argument_group("show")
     show.add_argument("--dry-run", action="store_true", help="print the plan, start nothing")
     show.add_argument("--why", action="store_true", help="with --dry-run: which setting makes each run new")
@@ -115,7 +126,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         suite = on_dataset(load_suite(arguments.suite), name=arguments.dataset, data_root=arguments.data_root)
         starts = resolve_starts(suite, chosen=arguments.checkpoints, profile=arguments.profile)
         runs = runs_of(suite, arguments=arguments, starts=starts)
-        plan = make_plan(runs, data=find_all_data(runs, data_root=arguments.data_root))
+        known = KnownRuns(suite_dir=arguments.runs_dir / suite.name, accept_code=arguments.accept_code)
+        plan = make_plan(runs, data=find_all_data(runs, data_root=arguments.data_root), key_of=known.key_of)
         if arguments.dry_run:
             return _show(plan, arguments=arguments)
         fetch_published(starts[1])
@@ -128,14 +140,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _show(plan: Sequence[PlannedRun], *, arguments: argparse.Namespace) -> int:
-    from experiments.plan.show import plan_as_json, print_plan
+    from experiments.plan.disk import bytes_kept
+    from experiments.plan.show import SCORED_AGAIN, plan_as_json, print_causes, print_plan, standings_of
+    from experiments.plan.why import causes, reasons_of
 
     suite_dir = arguments.runs_dir / plan[0].run.suite
-    reasons = {planned.key: why_new(planned, suite_dir=suite_dir) for planned in plan} if arguments.why else {}
+    standings = standings_of(plan, suite_dir=suite_dir)
+    outdated = [key for key, standing in standings.items() if standing == SCORED_AGAIN]
+    reasons = reasons_of(plan, suite_dir=suite_dir, outdated=outdated) if arguments.why else {}
     if arguments.json:
-        print(json.dumps(plan_as_json(plan, suite_dir=suite_dir, reasons=reasons), indent=1, ensure_ascii=False))
+        print(json.dumps(plan_as_json(plan, standings=standings, reasons=reasons), indent=1, ensure_ascii=False))
     else:
-        print_plan(plan, suite_dir=suite_dir, reasons=reasons)
+        print_plan(
+            plan, standings=standings, kept=bytes_kept(plan, suite_dir=suite_dir, keep=arguments.keep_checkpoints)
+        )
+        print_causes(causes(reasons))
     return 0
 
 

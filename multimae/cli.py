@@ -10,6 +10,7 @@ COMMANDS = {
     "search": ("experiments.search", "search over fields of a recipe with Optuna"),
     "report": ("reports.make", "make the report of a suite again from its runs"),
     "track": ("experiments.track.command", "mirror the runs' records into MLflow"),
+    "gc": ("experiments.gc", "free what the runs folder holds and nothing needs"),
     "data": ("multimae.data_cli", "prepare, check and pack data sets, make pseudo labels"),
     "demo": ("reports.pages.demo", "see what a pre-training makes of an image, whatever of it is visible"),
     "weights": ("multimae.checkpoints.command", "list the published checkpoints, download them"),

@@ -12,7 +12,7 @@ import traceback
 from importlib import import_module
 from pathlib import Path
 
-from multimae.engine.failures import SettingsError, kind_of
+from multimae.engine.failures import kind_of
 from multimae.engine.ranks import Ranks, is_parent, is_rank, leave, rank_of_this_process
 from multimae.engine.signals import StopRequest
 from multimae.record.attempt import Attempt, current_attempt
@@ -67,15 +67,13 @@ def _execute(attempt: Attempt, *, stop: StopRequest) -> None:
     What does the work is imported here, so that a job stopped while torch loads still leaves its exit.json; other jobs
     than training by name, so that their code is no part of a training's digest.
     """
-    run = Run.read(attempt.run_dir)
-    if run is None:
-        raise SettingsError(f"{attempt.run_dir} is no run directory: it has no run.json")
+    run = Run.of(attempt.run_dir)
     if run.job:
-        import_module(run.job).execute(attempt, run=run, stop=stop)
+        import_module(run.job).execute(attempt, stop=stop)
         return
     from multimae.engine.job import execute
 
-    execute(attempt, run=run, stop=stop)
+    execute(attempt, stop=stop)
 
 
 if __name__ == "__main__":

@@ -16,10 +16,11 @@ from experiments.drive.screen import Screen, print_lost, say, summary
 from experiments.drive.tracker import Tracker
 from experiments.drive.trainings import works_of
 from experiments.drive.work import Machine
+from experiments.plan.disk import bytes_kept
 from experiments.plan.errors import PreconditionError
 from experiments.plan.planning import PlannedRun, datasets_of
 from experiments.plan.rundirs import prepare, sweep_of
-from experiments.plan.show import print_plan
+from experiments.plan.show import print_plan, standings_of
 from experiments.plan.suite import Suite
 from multimae.record.locks import FileLock
 from multimae.record.paths import SuiteDir
@@ -44,13 +45,14 @@ def sweep(plan: Sequence[PlannedRun], *, suite: Suite, arguments: argparse.Names
             return _follow_another(driver, lock=lock, title=title, console=console)
         sweep_of(plan, title=suite.title, command=argv, created=time.time()).write(suite_dir)
         for planned in plan:
-            prepare(planned, suite_dir=suite_dir)
+            prepare(planned, suite_dir=suite_dir, keep=arguments.keep_checkpoints)
         driver.recover()
         states: States = driver.look()
         if driver.is_over(states):
             say(f"nothing to start: {summary(states)}", console=console)
             return conclude(states, suite_dir=suite_dir, console=console)
-        print_plan(plan, suite_dir=suite_dir, reasons={})
+        kept = bytes_kept(plan, suite_dir=suite_dir, keep=arguments.keep_checkpoints)
+        print_plan(plan, standings=standings_of(plan, suite_dir=suite_dir), kept=kept)
         on = [sys.executable, str(DOOR), *argv]
         if arguments.detach:
             return detach(driver, command=on, lock=lock, console=console)

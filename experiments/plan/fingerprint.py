@@ -1,10 +1,15 @@
-"""What a run's result depends on besides its settings: the code it imports and the packages that code calls."""
+"""The code and the packages that a run's result depends on, besides its settings.
+
+Code that trains names a run. Code that scores has a digest of its own: when it changes, kept weights are scored again
+under the same name. Code that only records, draws or reports changes nothing.
+"""
 
 import ast
 import hashlib
 import importlib.util
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +17,33 @@ from typing import Any
 from multimae.record.versions import python_version, versions
 
 PACKAGE = "multimae"
+SCORING = ("multimae.evaluation", "multimae.inference")
+"""The rooms of what only scores: entered for the digest of scoring, never for that of training."""
+NEUTRAL = (
+    "multimae.record",
+    "multimae.pictures",
+    "multimae.train",
+    "multimae.named",
+    "multimae.shapes",
+    "multimae.tables.metrics",
+    "multimae.engine.failures",
+    "multimae.engine.ranks",
+    "multimae.engine.results",
+    "multimae.engine.signals",
+)
+"""The rooms of what changes neither weights nor scores: how a job starts and ends, what it writes down and draws."""
+NAMES_ONLY = ("multimae", "multimae.kinds")
+"""Packages whose own file only lists or finds what lies in them."""
+DIRECTIONS = "multimae.tables.metrics"
+"""Which way a metric is better: of meaning to a training that selects its weights by one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Code:
+    """The hashes of the modules that train a run and of those that only score it, by module name."""
+
+    training: Mapping[str, str]
+    scoring: Mapping[str, str]
 
 
 def digest(value: Any) -> str:
@@ -20,23 +52,39 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def code_hashes(modules: Sequence[str]) -> dict[str, str]:
-    """Return the hash of every `multimae` module that these import, themselves included, by module name.
+def code_of(modules: Sequence[str], *, scores_train: bool = False) -> Code:
+    """Return the code behind the modules that a job imports by name.
 
-    Comments and layout count, imports decide: a file nobody imports changes nothing.
+    With `scores_train` what scores counts as training: where weights are chosen, or a search goes on, by a score.
     """
-    found: dict[str, str] = {}
+    everything = _closure(modules, without=NEUTRAL)
+    training = _closure(modules, without=(*NEUTRAL, *SCORING))
+    if scores_train:
+        return Code(training=_hashes([*everything, DIRECTIONS]), scoring={})
+    return Code(training=_hashes(training), scoring=_hashes(sorted(set(everything) - set(training))))
+
+
+def _closure(modules: Sequence[str], *, without: Sequence[str]) -> list[str]:
+    """Name the modules of the library that these import, themselves included, leaving rooms out.
+
+    Imports decide: a file nobody imports changes nothing.
+    """
+    found: set[str] = set()
     pending = list(modules)
     while pending:
         name = pending.pop()
         path = _path(name)
-        if name in found or path is None:
+        if name in found or path is None or any(name == room or name.startswith(f"{room}.") for room in without):
             continue
-        text = path.read_bytes()
-        found[name] = hashlib.sha256(text).hexdigest()[:8]
-        pending.extend(_imported(path, hashlib.sha256(text).hexdigest()))
+        found.add(name)
+        pending.extend(_look(path, _stamp(path)).imports)
         pending.append(name.rpartition(".")[0])  # importing a module runs its packages' __init__ first
-    return dict(sorted(found.items()))
+    return sorted(found - set(NAMES_ONLY))
+
+
+def _hashes(modules: Sequence[str]) -> dict[str, str]:
+    paths = {name: path for name in sorted(modules) if (path := _path(name)) is not None}
+    return {name: _look(path, _stamp(path)).meaning for name, path in paths.items()}
 
 
 @cache
@@ -56,17 +104,33 @@ def _package_root() -> Path:
     return Path(spec.origin).parent
 
 
+@dataclass(frozen=True, kw_only=True)
+class _File:
+    """The modules a file imports, and a hash of its meaning: comments, docstrings and layout left out."""
+
+    imports: tuple[str, ...]
+    meaning: str
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
+
+
 @cache
-def _imported(path: Path, content_hash: str) -> tuple[str, ...]:
-    """Name the modules a file imports; `content_hash` makes the cache forget a file that changed."""
+def _look(path: Path, stamp: tuple[int, int]) -> _File:
+    """Read a file; `stamp` makes the cache forget one that has changed."""
+    tree = ast.parse(path.read_bytes(), filename=str(path))
     names: list[str] = []
-    for node in _executed(ast.parse(path.read_bytes(), filename=str(path))):
+    for node in _executed(tree):
         if isinstance(node, ast.Import):
             names.extend(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             names.append(node.module)
             names.extend(f"{node.module}.{alias.name}" for alias in node.names)
-    return tuple(name for name in names if name.split(".")[0] == PACKAGE)
+    imports = tuple(name for name in names if name.split(".")[0] == PACKAGE)
+    meaning = hashlib.sha256(ast.dump(_without_docstrings(tree)).encode()).hexdigest()[:8]
+    return _File(imports=imports, meaning=meaning)
 
 
 def _executed(tree: ast.AST) -> Iterator[ast.AST]:
@@ -76,6 +140,20 @@ def _executed(tree: ast.AST) -> Iterator[ast.AST]:
             continue
         yield node
         yield from _executed(node)
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    """Take out of a tree every string that stands for itself: docstrings, and texts below what they describe."""
+    for node in ast.walk(tree):
+        for field in ("body", "orelse", "finalbody"):
+            body = getattr(node, field, None)
+            if isinstance(body, list):
+                setattr(node, field, [entry for entry in body if not _is_text(entry)])
+    return tree
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 @cache

@@ -1,6 +1,6 @@
 """From runs to a plan: each run's key, what the key covers, and why a run is new."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -8,12 +8,13 @@ from typing import Any
 from benchmarks.kind import Setup, TaskKind
 from benchmarks.kinds import kind
 from benchmarks.recipes import Recipe
-from experiments.plan.fingerprint import code_hashes, digest, environment
+from experiments.plan.fingerprint import Code, code_of, digest, environment
 from experiments.plan.suite import Run
 from multimae.data.spec import DatasetSpec, spec
 from multimae.tables.sizes import SIZES
 
-ENTRY_POINT = "multimae.train"
+ENTRY_POINT = "multimae.engine.job"
+Parts = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,32 +49,44 @@ class Data:
 class PlannedRun:
     """A run with its data and identity: `parts` lists everything the digest in its key covers.
 
-    `start`: the file of weights it starts from, relative to its folder, where that is not of a run it `depends_on`.
+    `scoring` is the code that scores it, which the key does not cover. `start`: the file of weights it starts from,
+    relative to its folder, where that is not of a run it `depends_on`.
     """
 
     run: Run
     data: Data
     key: str
-    parts: Mapping[str, Mapping[str, Any]]
+    parts: Parts
+    scoring: Mapping[str, str]
     depends_on: tuple[str, ...]
     start: str | None = None
 
 
-def make_plan(runs: Sequence[Run], *, data: Mapping[str, Data]) -> tuple[PlannedRun, ...]:
+def new_key(name: str, parts: Parts) -> str:
+    """Return the key of a run that is in no folder yet: its name and a digest of its parts."""
+    return f"{name}-{digest(parts)[:8]}"
+
+
+def make_plan(
+    runs: Sequence[Run], *, data: Mapping[str, Data], key_of: Callable[[str, Parts], str] = new_key
+) -> tuple[PlannedRun, ...]:
     """Give every run its data and its key; `data` is by the name of the data set that a run asks for.
 
-    A run that starts from a pre-training depends on the pre-training's own key.
+    A run that starts from a pre-training depends on the pre-training's own key. `key_of` returns a run's key, given its
+    name and parts; it may know folders whose runs are the same under another key (`experiments.plan.known`).
     """
     plan: list[PlannedRun] = []
     pretrainings: dict[str, PlannedRun] = {}
     for run in runs:
         source = pretrainings.get(run.checkpoint)
-        parts = _parts(run, data=data[run.dataset_name], source=source)
+        code = _code(run, data=data[run.dataset_name])
+        parts = _parts(run, code=code, data=data[run.dataset_name], source=source)
         planned = PlannedRun(
             run=run,
             data=data[run.dataset_name],
-            key=f"{run.name}-{digest(parts)[:8]}",
+            key=key_of(run.name, parts),
             parts=parts,
+            scoring=code.scoring,
             depends_on=(source.key,) if source else (),
         )
         plan.append(planned)
@@ -136,10 +149,16 @@ def modalities_of(run: Run) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*run.inputs, *truths)))
 
 
-def _parts(run: Run, *, data: Data, source: PlannedRun | None) -> dict[str, dict[str, Any]]:
+def _code(run: Run, *, data: Data) -> Code:
+    """Return the code that trains and that scores a run; scores decide on weights where some are selected by them."""
+    scores_train = kind_of(run).selection(run.recipe) != "last" or run.judged_on != "test"
+    return code_of((ENTRY_POINT, *modules_of(run, data=data)), scores_train=scores_train)
+
+
+def _parts(run: Run, *, code: Code, data: Data, source: PlannedRun | None) -> dict[str, dict[str, Any]]:
     return {
         "config": settings(run),
-        "code": code_hashes([ENTRY_POINT, *modules_of(run, data=data)]),
+        "code": dict(code.training),
         "data": {
             "name": data.name,
             "fingerprint": data.fingerprint,
@@ -182,15 +201,3 @@ def _plain(value: Any) -> Any:
 def _differing(recipe: Recipe) -> dict[str, Any]:
     values = {field.name: (getattr(recipe, field.name), field.default) for field in fields(recipe)}
     return {name: _plain(value) for name, (value, default) in values.items() if value != default}
-
-
-def difference(parts: Mapping[str, Any], recorded: Mapping[str, Any]) -> list[str]:
-    """Say which keys of the digest differ from a recorded run's: `part.key: recorded -> now`."""
-    everything = [
-        (part, name) for part in {*parts, *recorded} for name in {**parts.get(part, {}), **recorded.get(part, {})}
-    ]
-    pairs = {
-        f"{part}.{name}": (recorded.get(part, {}).get(name, "absent"), parts.get(part, {}).get(name, "absent"))
-        for part, name in sorted(everything)
-    }
-    return [f"{key}: {then} -> {now}" for key, (then, now) in pairs.items() if then != now]

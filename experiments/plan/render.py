@@ -4,7 +4,7 @@ import math
 import pprint
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from benchmarks.kind import Config
 from benchmarks.recipes import Recipe
@@ -17,10 +17,15 @@ from multimae.tables.sizes import SIZES
 PATCH_SIZE = 16
 LOGS_PER_RUN = 100
 CHECKPOINTS_PER_RUN = 20
+Keep = Literal["weights", "all", "none"]
+"""What a finished run keeps of its checkpoints: the weights, the state of the optimizer as well, or nothing."""
 
 
-def render(planned: PlannedRun) -> Config:
-    """Return the config of a run; everything a job needs is in it, so that it can be read and run again alone."""
+def render(planned: PlannedRun, *, keep: Keep = "weights") -> Config:
+    """Return the config of a run; everything a job needs is in it, so that it can be read and run again alone.
+
+    A pre-training keeps its weights at least, for others to start from.
+    """
     run, recipe, data, kind = planned.run, planned.run.recipe, planned.data, kind_of(planned.run)
     steps = num_steps(run, data=data)
     config: Config = {
@@ -42,6 +47,7 @@ def render(planned: PlannedRun) -> Config:
             "new_modalities": list(kind.new_modalities(recipe)),
             "log_interval": max(1, steps // LOGS_PER_RUN),
             "checkpoint_interval": max(1, steps // CHECKPOINTS_PER_RUN),
+            "keep_checkpoints": "weights" if keep == "none" and run.provides else keep,
             # A trial is judged at its rungs and at the end, the curve in between is not drawn.
             "validation_interval": steps if run.judged_on == "val" else math.ceil(steps / recipe.num_evaluations),
             **({"rungs": list(run.rungs)} if run.rungs else {}),

@@ -1,27 +1,84 @@
 """Run directories: written once from the plan, before any job starts."""
 
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
-from experiments.plan.planning import PlannedRun, datasets_of, difference, settings
-from experiments.plan.render import as_python, render
+from experiments.plan.fingerprint import digest
+from experiments.plan.known import code_digest, first_scoring
+from experiments.plan.planning import PlannedRun, datasets_of, kind_of, settings
+from experiments.plan.render import Keep, as_python, render
+from experiments.plan.why import difference
 from multimae.record.files import write_text
-from multimae.record.paths import RunDir
+from multimae.record.paths import CheckpointDir, RunDir
+from multimae.record.result import Acceptance, Result
 from multimae.record.run import DataRead, Judged, Run
 from multimae.record.sweep import Sweep
 
 
-def prepare(planned: PlannedRun, *, suite_dir: Path) -> Path:
-    """Create a run's directory with config.py and run.json; run.json is written last and never again."""
+def prepare(planned: PlannedRun, *, suite_dir: Path, keep: Keep = "weights") -> Path:
+    """Create a run's directory, or bring one that is there up to date with the plan.
+
+    run.json is written last. A run whose code has changed since only comes here if that is of no meaning for it
+    (`experiments.plan.known`); one that is scored by other code is opened again, to be scored from its weights.
+    """
     files = RunDir(suite_dir / planned.key)
-    if files.run.exists():
+    recorded = Run.read(files.path)
+    described = describe(planned)
+    if recorded is not None and (recorded.digest, recorded.scoring) == (described.digest, described.scoring):
+        reopen_to_score(planned, suite_dir=suite_dir)
         return files.path
+    if recorded is not None:
+        _adopt(planned, recorded=recorded, suite_dir=suite_dir)
     files.path.mkdir(parents=True, exist_ok=True)
-    config = render(planned)
     title = f"{planned.key}: run again with `python -m multimae.train {planned.key}`."
-    write_text(files.config, as_python(config, title=title))
-    describe(planned).write(files.path)
+    write_text(files.config, as_python(render(planned, keep=keep), title=title))
+    described.write(files.path)
+    reopen_to_score(planned, suite_dir=suite_dir)
     return files.path
+
+
+def _adopt(planned: PlannedRun, *, recorded: Run, suite_dir: Path) -> None:
+    """Note in the result of a run that other code has trained why it stands."""
+    folder = suite_dir / planned.key
+    result = Result.read(folder)
+    if result is None:
+        return
+    if recorded.schema == 1:
+        # The last release of schema 1 scores as the first one after it.
+        replace(result, kind=planned.run.task.kind, scoring=first_scoring(planned.scoring)).write(folder)
+    elif changes := difference({"code": planned.parts["code"]}, {"code": recorded.digest.get("code", {})}):
+        accepted = Acceptance(code=code_digest(planned.parts), changes=tuple(changes), time=time.time())
+        replace(result, accepted=(*result.accepted, accepted)).write(folder)
+
+
+def reopen_to_score(planned: PlannedRun, *, suite_dir: Path) -> None:
+    """Put the result of a finished run aside whose scores come from other code, if its weights are there to score."""
+    folder = suite_dir / planned.key
+    if standing_of_scores(planned, suite_dir=suite_dir) != "outdated":
+        return
+    result, files = Result.read(folder), RunDir(folder)
+    assert result is not None
+    files.earlier_scores.mkdir(exist_ok=True)
+    files.result.replace(files.earlier_scores / f"{digest(result.scoring)[:8]}.json")
+
+
+def standing_of_scores(planned: PlannedRun, *, suite_dir: Path) -> Literal["absent", "current", "outdated", "lost"]:
+    """Say whether a run's scores come from the code of now; `lost`: they do not, and no weights were kept."""
+    folder = suite_dir / planned.key
+    result = Result.read(folder)
+    if result is None:
+        return "absent"
+    scored_by = result.scoring
+    if result.schema == 1:
+        scored_by = first_scoring(planned.scoring)
+    if scored_by == planned.scoring:
+        return "current"
+    remembers = kind_of(planned.run).fit(planned.run.recipe) == "neighbours"
+    weights = CheckpointDir(RunDir(folder).checkpoints).last.exists()
+    return "outdated" if weights or remembers else "lost"
 
 
 def describe(planned: PlannedRun) -> Run:
@@ -42,6 +99,7 @@ def describe(planned: PlannedRun) -> Run:
         primary=Judged(metric=run.task.primary.metric, protocol=run.task.primary.protocol),
         settings=settings(run),
         digest=planned.parts,
+        scoring=planned.scoring,
     )
 
 
@@ -69,12 +127,3 @@ def sweep_of(
         parent=parent,
         created=created,
     )
-
-
-def why_new(planned: PlannedRun, *, suite_dir: Path) -> list[str]:
-    """Name the exact keys that make a run new, against the most recent run of the same name."""
-    recorded = [run for path in suite_dir.glob(f"{planned.run.name}-????????") if (run := Run.read(path)) is not None]
-    if not recorded:
-        return ["no run of this name yet"]
-    changes = [difference(planned.parts, run.digest) for run in recorded]
-    return min(changes, key=len)

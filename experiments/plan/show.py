@@ -10,15 +10,18 @@ from rich.table import Table
 
 from experiments.plan.planning import PlannedRun, datasets_of
 from experiments.plan.render import learning_rate, num_steps
+from experiments.plan.rundirs import standing_of_scores
+from experiments.plan.why import Cause
 from multimae.record.paths import CheckpointDir, RunDir
 from multimae.record.state import ACTIVE, run_state
 
 NUMBERS = ("seed", "steps", "batch", "lr")
 PIPE_WIDTH = 140
+SCORED_AGAIN = "score again"
 
 
-def print_plan(plan: Sequence[PlannedRun], *, suite_dir: Path, reasons: Mapping[str, Sequence[str]]) -> None:
-    """Print the runs a sweep consists of and what each would do now."""
+def print_plan(plan: Sequence[PlannedRun], *, standings: Mapping[str, str], kept: int) -> None:
+    """Print the runs a sweep consists of, what each would do now, and how many bytes all of them keep."""
     names = ", ".join(datasets_of(plan))
     table = Table(title=f"{plan[0].run.suite} on {names}: {len(plan)} runs of size {plan[0].run.size}")
     for column in ("task", "init", "inputs", "seed", "digest", "steps", "batch", "lr", "now"):
@@ -35,19 +38,36 @@ def print_plan(plan: Sequence[PlannedRun], *, suite_dir: Path, reasons: Mapping[
             str(num_steps(run, data=planned.data)),
             str(run.recipe.batch_size),
             f"{learning_rate(run.recipe):g}",
-            standing(planned, suite_dir=suite_dir),
+            standings[planned.key],
         )
+    console = _console()
+    console.print(table)
+    console.print(f"checkpoints: about {size_text(kept)} on the disk when all have finished", highlight=False)
+
+
+def print_causes(found: Sequence[Cause]) -> None:
+    """Say once per cause which runs are trained or scored again."""
+    console = _console()
+    for cause in found:
+        console.print(cause.text, highlight=False, soft_wrap=True, markup=False)
+
+
+def size_text(num_bytes: int) -> str:
+    """Write a number of bytes as people do: 310 MB, 1.2 GB."""
+    if num_bytes < 1e9:
+        return f"{num_bytes / 1e6:.0f} MB"
+    return f"{num_bytes / 1e9:.1f} GB"
+
+
+def _console() -> Console:
     console = Console()
     if not console.is_terminal:
         console.width = PIPE_WIDTH
-    console.print(table)
-    for key, changes in reasons.items():
-        for change in changes if not (suite_dir / key).exists() else ():
-            console.print(f"{key} is new: {change}", highlight=False, soft_wrap=True)
+    return console
 
 
 def plan_as_json(
-    plan: Sequence[PlannedRun], *, suite_dir: Path, reasons: Mapping[str, Sequence[str]]
+    plan: Sequence[PlannedRun], *, standings: Mapping[str, str], reasons: Mapping[str, tuple[str, list[str]]]
 ) -> list[dict[str, Any]]:
     """Return the plan as JSON values, one object a run."""
     return [
@@ -60,18 +80,26 @@ def plan_as_json(
             "seed": planned.run.seed,
             "size": planned.run.size,
             "depends_on": list(planned.depends_on),
-            "now": standing(planned, suite_dir=suite_dir),
+            "now": standings[planned.key],
             "digest": planned.parts,
-            **({"why": list(reasons[planned.key])} if planned.key in reasons else {}),
+            "scoring": planned.scoring,
+            **({"why": reasons[planned.key][1]} if planned.key in reasons else {}),
         }
         for planned in plan
     ]
 
 
-def standing(planned: PlannedRun, *, suite_dir: Path) -> str:
-    """Say from the run directory alone where a run is, or how a sweep would start it."""
+def standings_of(plan: Sequence[PlannedRun], *, suite_dir: Path) -> dict[str, str]:
+    """Say from the run directories alone where each run is, or how a sweep would start it."""
+    return {planned.key: _standing(planned, suite_dir=suite_dir) for planned in plan}
+
+
+def _standing(planned: PlannedRun, *, suite_dir: Path) -> str:
     folder = suite_dir / planned.key
     state = run_state(folder, now=time.time())
-    if state.status in (*ACTIVE, "finished", "new", "diverged"):
+    if state.status == "finished":
+        outdated = standing_of_scores(planned, suite_dir=suite_dir) == "outdated"
+        return SCORED_AGAIN if outdated else state.status
+    if state.status in (*ACTIVE, "new", "diverged"):
         return state.status
     return "resume" if CheckpointDir(RunDir(folder).checkpoints).last.exists() else "start again"

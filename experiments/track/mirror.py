@@ -98,9 +98,7 @@ def fingerprint(run_dir: Path, *, state: RunState) -> str:
 
 def update(run_dir: Path, *, state: RunState, parent_id: str, before: Mirrored) -> Update:
     """Work out what is new since `before`. Raises OvertakenError when `before` holds what should not be there."""
-    run = Run.read(run_dir)
-    if run is None:
-        raise FileNotFoundError(f"{run_dir} has no run.json")
+    run = Run.of(run_dir)
     result = Result.read(run_dir) if state.status == "finished" else None
     batch = read_events(run_dir, offsets=before.offsets)
     resumed = {**before.resumed, **resumed_steps(batch.events)}

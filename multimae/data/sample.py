@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, overload, runtime_checkable
 
-from numpy.typing import NDArray
-
 
 class DataError(Exception):
     """Report a file or folder that does not hold what it should; training on without it would hide the fault."""
@@ -21,8 +19,8 @@ class DataNotFoundError(DataError):
 class StoredMap(Protocol):
     """A map that is part of a file; its text says of which."""
 
-    def restored(self) -> NDArray[Any]:
-        """Return the stored pixels; raise DataError where they are damaged."""
+    def restored(self) -> Any:
+        """Return the stored pixels, an array of NumPy; raise DataError where they are damaged."""
 
 
 @runtime_checkable

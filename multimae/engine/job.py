@@ -17,14 +17,14 @@ from multimae.engine.failures import SettingsError
 from multimae.engine.hooks import SpoolHook, StopHook, ValidationHook
 from multimae.engine.neighbours import remember_training_data
 from multimae.engine.results import write_result
-from multimae.engine.resume import CheckpointHook, load_checkpoint
+from multimae.engine.resume import CheckpointHook, is_weights_alone, keep_of_finished, load_checkpoint
 from multimae.engine.rungs import RungHook
 from multimae.engine.selection import BestWeights, selection_of
 from multimae.engine.signals import StopRequest
 from multimae.evaluation.evaluate import Evaluations
 from multimae.kinds import kind
 from multimae.record.attempt import Attempt
-from multimae.record.paths import CheckpointDir, RunDir
+from multimae.record.paths import RunDir
 from multimae.record.run import Run
 from multimae.record.spool import Spool
 
@@ -43,10 +43,10 @@ class JobRunner(Runner):  # type: ignore[misc]
         return wrap(model) if self.distributed else super().wrap_model(model_wrapper_cfg, model)
 
 
-def execute(attempt: Attempt, *, run: Run, stop: StopRequest) -> None:
+def execute(attempt: Attempt, *, stop: StopRequest) -> None:
     """Train or go on training, evaluate under every protocol, write the result."""
     started = time.time()
-    run_dir = attempt.run_dir
+    run_dir, run = attempt.run_dir, Run.of(attempt.run_dir)
     files = RunDir(run_dir)
     config = Config.fromfile(files.config)
     launcher = join_ranks()
@@ -73,6 +73,10 @@ def execute(attempt: Attempt, *, run: Run, stop: StopRequest) -> None:
         _start_from(run_dir / config.job.init_from, model=model, new_modalities=config.job.new_modalities)
     if config.job.fit == "neighbours":
         remember_training_data(model, config.train_dataloader, spool=spool, stop=stop)
+    elif saved and is_weights_alone(saved):  # trained to the end before, and now scored again
+        model.load_state_dict(saved["model"])
+        if best is not None:
+            best.load_state_dict(saved["best"])
     else:
         rungs.before_training(step=resumed_from)
         runner.train()
@@ -99,7 +103,7 @@ def execute(attempt: Attempt, *, run: Run, stop: StopRequest) -> None:
             selection=selection,
             best=best,
         )
-        CheckpointDir(checkpoints.folder).previous.unlink(missing_ok=True)
+        keep_of_finished(checkpoints.folder, keep=config.job.get("keep_checkpoints", "all"))
     spool.write("end", kind_of_end="finished")
     spool.close()
 

@@ -10,7 +10,7 @@ from multimae.engine.selection import BestWeights, Selection
 from multimae.record.attempt import attempts_of
 from multimae.record.evaluation import Evaluation
 from multimae.record.events import read_history
-from multimae.record.result import Result, SamplePictures, Score
+from multimae.record.result import Result, SamplePictures, Score, accepted_before, earlier_scores
 from multimae.record.run import Run
 from multimae.record.versions import versions
 
@@ -51,6 +51,9 @@ def write_result(
         started=started,
         finished=time.time(),
         environment=versions(),
+        scoring=run.scoring,
+        earlier=earlier_scores(run_dir),
+        accepted=accepted_before(run_dir),
         notes=(*(item.note for item in evaluations if item.note), *_notes(selection, best=best)),
     )
     result.write(run_dir)

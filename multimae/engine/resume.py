@@ -2,8 +2,9 @@
 
 import logging
 import random
+import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -69,6 +70,25 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
         else:
             return state
     return None
+
+
+def is_weights_alone(state: dict[str, Any]) -> bool:
+    """Say whether a checkpoint is of a finished training and holds nothing but its weights."""
+    return "optimizer" not in state
+
+
+def keep_of_finished(folder: Path, *, keep: Literal["weights", "all", "none"]) -> None:
+    """Free what a finished run needs no more of its checkpoints; its weights may be scored again, or started from."""
+    files = CheckpointDir(folder)
+    if keep == "none":
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    state = load_checkpoint(folder) if keep == "weights" else None
+    if state is not None and not is_weights_alone(state):
+        weights = {name: state[name] for name in ("step", "model", "best") if name in state}
+        write_atomically(files.last, lambda file: torch.save(weights, file))
+    for path in (files.previous, files.fresh):
+        path.unlink(missing_ok=True)
 
 
 class CheckpointHook(Hook):  # type: ignore[misc]  # mmengine is untyped

@@ -19,9 +19,10 @@ HEARTBEAT_SECONDS = 2.0
 NUM_NAMED = 5
 
 
-def execute(attempt: Attempt, *, run: Run, stop: StopRequest) -> None:
+def execute(attempt: Attempt, *, stop: StopRequest) -> None:
     """Label what is missing and write the result; images that cannot be read fail the run, after all others."""
     started = time.time()
+    run = Run.of(attempt.run_dir)
     config = Config.fromfile(RunDir(attempt.run_dir).config)
     settings = LabellingSettings.from_plain(config.labelling.to_dict())
     spool = Spool(attempt.spool_path)

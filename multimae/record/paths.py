@@ -27,6 +27,11 @@ class RunDir:
         return self.path / "result.json"
 
     @property
+    def earlier_scores(self) -> Path:
+        """The results that other code had scored before, one file each."""
+        return self.path / "scores"
+
+    @property
     def lease(self) -> Path:
         """The number of the attempt that owns the run."""
         return self.path / "lease"

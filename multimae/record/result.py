@@ -67,6 +67,23 @@ class EarlierScores:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Acceptance:
+    """A user's word that a result stands after a change of the code that trains it.
+
+    `code` is the digest of that code as it was then, `changes` say what had changed; `time` is in unix seconds.
+    """
+
+    code: str
+    changes: tuple[str, ...]
+    time: float
+
+    @classmethod
+    def from_plain(cls, record: Mapping[str, Any]) -> "Acceptance":
+        """Return the acceptance that a JSON object describes."""
+        return cls(code=record["code"], changes=tuple(record["changes"]), time=float(record["time"]))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """The result of one run.
 
@@ -102,7 +119,7 @@ class Result:
     notes: tuple[str, ...] = ()
     scoring: Mapping[str, str] = field(default_factory=dict)
     earlier: tuple[EarlierScores, ...] = ()
-    accepted: tuple[str, ...] = ()
+    accepted: tuple[Acceptance, ...] = ()
     schema: int = SCHEMA
 
     @classmethod
@@ -115,7 +132,7 @@ class Result:
     def from_plain(cls, record: Mapping[str, Any]) -> "Result":
         """Return the result that a JSON object describes, of this schema or an earlier one."""
         known = {name: value for name, value in record.items() if name in cls.__dataclass_fields__}
-        for name in ("inputs", "notes", "accepted"):
+        for name in ("inputs", "notes"):
             known[name] = tuple(record.get(name, ()))
         for name in ("rows", "baselines"):
             known[name] = tuple(map(Score.from_plain, record.get(name) or ()))
@@ -123,6 +140,7 @@ class Result:
             SamplePictures(name=str(one["name"]), images=one["images"]) for one in record.get("predictions") or ()
         )
         known["earlier"] = tuple(map(EarlierScores.from_plain, record.get("earlier", ())))
+        known["accepted"] = tuple(map(Acceptance.from_plain, record.get("accepted", ())))
         known["primary"] = Judged(**(record.get("primary") or {}))
         known["kind"] = Run.from_plain({"key": "", "suite": "", **_identity(record)}).kind
         return cls(**known)
@@ -131,6 +149,25 @@ class Result:
         """Write result.json, by which the run is finished; whole or not at all."""
         record = {**asdict(self), "schema": SCHEMA}
         write_json(RunDir(run_dir).result, {name: value for name, value in record.items() if value not in ("", {}, ())})
+
+
+def results_before(run_dir: Path) -> tuple[Result, ...]:
+    """Return the results of a run that other code had scored, oldest first."""
+    paths = sorted(RunDir(run_dir).earlier_scores.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+    return tuple(Result.from_plain(record) for path in paths if (record := read_json(path)) is not None)
+
+
+def earlier_scores(run_dir: Path) -> tuple[EarlierScores, ...]:
+    """Return what other code had scored of a run."""
+    return tuple(
+        EarlierScores(code=one.scoring, finished=one.finished, rows=one.rows, baselines=one.baselines)
+        for one in results_before(run_dir)
+    )
+
+
+def accepted_before(run_dir: Path) -> tuple[Acceptance, ...]:
+    """Return what a user had accepted of a run before it was scored again."""
+    return tuple(dict.fromkeys(word for one in results_before(run_dir) for word in one.accepted))
 
 
 def _identity(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -70,6 +70,14 @@ class Run:
         return None if record is None else cls.from_plain(record)
 
     @classmethod
+    def of(cls, run_dir: Path) -> "Run":
+        """Read run.json; FileNotFoundError where the folder is not that of a run."""
+        run = cls.read(run_dir)
+        if run is None:
+            raise FileNotFoundError(f"{run_dir} is no run directory: it has no run.json")
+        return run
+
+    @classmethod
     def from_plain(cls, record: Mapping[str, Any]) -> "Run":
         """Return the run that a JSON object describes, of this schema or an earlier one."""
         known = {name: value for name, value in record.items() if name in cls.__dataclass_fields__}

@@ -89,7 +89,7 @@ def run_state(run_dir: Path, *, now: float, job_state: JobState = JobState.UNKNO
     )
     ending = attempt.ending
     if ending is not None and not _started_again(ending, job_state=job_state):
-        return _ended(state, ending=ending)
+        return _ended(state, run_dir=run_dir, ending=ending)
     return _without_ending(state, run_dir=run_dir, now=now, job_state=job_state)
 
 
@@ -150,7 +150,7 @@ def _started_again(ending: Exit, *, job_state: JobState) -> bool:
     return ending.kind in RESUMABLE_KINDS and job_state in (JobState.QUEUED, JobState.RUNNING)
 
 
-def _ended(state: RunState, *, ending: Exit) -> RunState:
+def _ended(state: RunState, *, run_dir: Path, ending: Exit) -> RunState:
     ended = replace(state, kind=ending.kind, message=ending.message)
     if ending.kind in RESUMABLE_KINDS:
         return replace(ended, status="preempted")
@@ -160,6 +160,8 @@ def _ended(state: RunState, *, ending: Exit) -> RunState:
         return replace(ended, status="diverged")
     if ending.kind in ("superseded", "vanished"):
         return replace(ended, status="vanished")
+    if ending.kind == "finished" and RunDir(run_dir).earlier_scores.is_dir():
+        return replace(ended, status="new", kind=None, message="to be scored again")
     if ending.kind == "finished":
         return replace(ended, status="failed", kind="error", message="ended as finished but left no result.json")
     return replace(ended, status="failed")

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from scipy.stats import rankdata
+
 from multimae.tables.metrics import Metric
 from reports.read.results import CONSTANT, inputs_order, metric_of
 from reports.say import words
 from reports.say.answers import Primary
 from reports.say.scoring import Scoring, scorings_of
-from reports.say.stats import ALPHA, ranks
+from reports.say.stats import ALPHA
 from reports.say.tables import Cell, FrameRow, cell_of, checkpoint_order, marks_of, split
 
 if TYPE_CHECKING:
@@ -138,6 +140,8 @@ def _scoring(frame: "pd.DataFrame", *, primary: Primary) -> Scoring:
     return scorings_of(frame, task=primary.task, protocols=[primary.protocol])[0]
 
 
-def _ranks(row: OverviewRow) -> tuple[float, ...]:
+def _ranks(row: OverviewRow) -> list[float]:
+    """Rank the means of a row from the best, 1; equal ones share the average of their ranks."""
     sign = -1 if row.metric.higher_is_better else 1
-    return ranks([sign * mean for mean in row.means])
+    ranks: list[float] = rankdata([sign * mean for mean in row.means]).tolist()
+    return ranks

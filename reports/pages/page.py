@@ -134,6 +134,7 @@ def render_page(
         log_href=_log_href,
         max_points=MAX_POINTS,
         primary_of=_primary_value,
+        remarks=_remarks,
         versions=_versions(results.runs),
     )
 
@@ -272,6 +273,16 @@ def _log_href(run: ReportedRun) -> str:
             if log.is_file():
                 return _run_href(run) + log.relative_to(run.directory).as_posix()
     return ""
+
+
+def _remarks(run: ReportedRun) -> list[str]:
+    """List the facts about one run that nobody should overlook."""
+    said = [run.state.message]
+    if run.result:
+        said += run.result.notes
+        said += [f"kept by its user after a change of code: {', '.join(one.changes)}" for one in run.result.accepted]
+        said += ["scored again by other code than before" for _ in run.result.earlier[-1:]]
+    return [one for one in said if one]
 
 
 def _primary_value(run: ReportedRun) -> str:

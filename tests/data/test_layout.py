@@ -1,5 +1,6 @@
 """Files are found, paired by name, held out for good and fingerprinted."""
 
+import pickle
 import shutil
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from multimae.data.arrangements import Place
 from multimae.data.dataset import OpenedDataset
 from multimae.data.open import find_root, open_dataset
 from multimae.data.parts import split_names
@@ -136,3 +138,18 @@ def test_held_out_share_is_about_the_ratio() -> None:
     assert split_names(names, val_ratio=0.0, part="train") == tuple(names)
     with pytest.raises(ValueError, match=r"val_ratio is 1.5, wanted a share in \[0, 1\)"):
         split_names(names, val_ratio=1.5, part="val")
+
+
+def test_a_folder_is_listed_once_until_it_is_opened_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed: list[Path] = []
+    files = Place.files
+    monkeypatch.setattr(Place, "files", lambda place: (listed.append(place.folder), files(place))[1])
+    dataset = opened(root)
+    before = dataset.samples("train", MODALITIES)
+    (root / "train" / "rgb" / "all" / "0000.png").unlink()
+    assert dataset.samples("train", ("rgb", "semseg")) == dataset.samples("train", ("rgb", "semseg"))
+    assert dataset.samples("train", MODALITIES) == before
+    assert sorted(listed) == sorted(root / "train" / name for name in MODALITIES)
+    with pytest.raises(DataError, match="rgb lacks 1 of 6 names: 0000"):
+        opened(root).samples("train", MODALITIES)
+    assert pickle.loads(pickle.dumps(dataset)).samples("train", ("rgb",)).names == before.names[1:], "not sent along"

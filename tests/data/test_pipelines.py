@@ -1,5 +1,6 @@
 """What each pipeline makes of a sample; evaluation pipelines follow their protocols."""
 
+import sys
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -7,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from multimae.data import pipelines
 from multimae.data.colours import ColorJitter
 from multimae.data.maps import Sample
+from multimae.data.pipelines import pipeline as shared
 from multimae.data.pipelines.depth import DepthAugmentation, DepthEvaluation
 from multimae.data.pipelines.pretraining import PretrainingAugmentation, PretrainingEvaluation
 from multimae.data.pipelines.semseg import SemsegAugmentation, SemsegEvaluation
@@ -79,11 +80,11 @@ def test_grey_has_no_colour() -> None:
 )
 def test_steps_come_in_the_references_order(kind: type, order: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[str] = []
-    steps = ("crop", "random_crop", "resize", "random_flip", "_recolour", "pad")
-    for name in steps:
-        step = getattr(pipelines, name)
-        plain = name.removeprefix("random_").removeprefix("_")
-        monkeypatch.setattr(pipelines, name, lambda *a, _s=step, _n=plain, **k: (taken.append(_n), _s(*a, **k))[1])
+    steps = ("crop", "random_crop", "resize", "random_flip", "recolour", "pad")
+    modules = (sys.modules[kind.__module__], shared)
+    for module, name in ((module, name) for module in modules for name in steps if hasattr(module, name)):
+        step, plain = getattr(module, name), name.removeprefix("random_")
+        monkeypatch.setattr(module, name, lambda *a, _s=step, _n=plain, **k: (taken.append(_n), _s(*a, **k))[1])
     kind(inputs=("rgb", "depth"), size=32)(make_sample())
     assert taken == order
 

@@ -66,7 +66,14 @@ def write_pretraining(
     save_checkpoint(run_dir / "checkpoints", {"model": model.state_dict(), "step": 1})
     if explored:
         save_exploration(model, _attributes(config["job"]), folder=run_dir / "artifacts" / "reconstruction")
-    about = {"task": "nyuv2-pretrain", "suite": "nyuv2", "dataset": "nyuv2", "size": "tiny", "finished": 1.0}
+    about = {
+        "key": run_dir.name,
+        "task": "nyuv2-pretrain",
+        "suite": "nyuv2",
+        "dataset": "nyuv2",
+        "size": "tiny",
+        "finished": 1.0,
+    }
     (run_dir / "result.json").write_text(json.dumps({**about, **result}))
     return run_dir
 

@@ -8,11 +8,12 @@ import pytest
 
 from benchmarks.recipes import TransferRecipe
 from experiments.plan.errors import UsageError
-from experiments.plan.planning import Data, PlannedRun, difference, make_plan
+from experiments.plan.planning import Data, PlannedRun, make_plan
 from experiments.plan.render import as_python, learning_rate, num_steps, render
-from experiments.plan.rundirs import prepare, why_new
+from experiments.plan.rundirs import prepare
 from experiments.plan.settings import resolve_recipes
 from experiments.plan.suite import Suite, expand, load_suite
+from experiments.plan.why import difference, why_new
 
 DATA = Data(name="nyuv2", root=Path("/data/nyuv2"), fingerprint="f" * 64, num_train=100, num_test=20)
 

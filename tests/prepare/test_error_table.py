@@ -1,4 +1,4 @@
-"""The table of errors in multimae/data/README.md is true: the damage of each row is done, its command run and read."""
+"""What users are told when something is wrong: each row is damage, a command, its exit code and its words."""
 
 import json
 import os
@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +23,10 @@ import multimae.cli
 from multimae.prepare import command as prepare_command
 from multimae.prepare import conversion
 from tests.made import tiny_dataset
+from tests.made.error_table import TABLE, Row
 from tests.made.published_files import nyu_frame, write_nyu
 
 ROOT = Path(__file__).parents[2]
-README = ROOT / "multimae" / "data" / "README.md"
 PLACES = {"DATA": "data", "FROM": "published", "OUT": "out", "RUNS": "runs", "SUITE": "one.py", "FILE": "mine.pth"}
 SUITE = """\
 from benchmarks.nyuv2 import SEMSEG
@@ -41,26 +40,6 @@ SUITE = Suite(
 """
 Patch = pytest.MonkeyPatch
 Act = Callable[[Path], object]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """A row of the table; `told` are lines or parts of lines, in this order."""
-
-    wrong: str
-    command: str
-    code: int
-    told: tuple[str, ...]
-
-
-def rows() -> list[Row]:
-    """Read the table."""
-    section = README.read_text("utf-8").split("## What you are told")[1].split("\n## ")[0]
-    cells = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| ")][1:]
-    return [
-        Row(wrong=wrong, command=command.strip("`"), code=int(code), told=tuple(re.findall(r"`(.+?)`(?=[ ,]|$)", told)))
-        for wrong, command, code, told in cells
-    ]
 
 
 def overwrite(path: str, array: Any) -> Act:
@@ -227,7 +206,7 @@ DAMAGES: dict[str, Act] = {
     "a prepared file was overwritten": prepare_then(change_one_byte),
     "a prepared file is gone": prepare_then(Path.unlink),
 }
-"""What is done to the files before the command, by the first cell of a row."""
+"""What is done to the files before the command, by the `wrong` of a row."""
 PATCHES: dict[str, Callable[[Patch], object]] = {
     "disk too full to prepare": fill_the_disk,
     "preparation interrupted": interrupt_preparation,
@@ -239,11 +218,11 @@ AFTERWARDS: dict[str, Act] = {"a job is killed": see_that_it_was}
 
 
 def test_every_row_has_its_damage_and_every_damage_a_row() -> None:
-    assert {row.wrong for row in rows()} == set(DAMAGES)
-    assert all(row.told for row in rows())
+    assert {row.wrong for row in TABLE} == set(DAMAGES)
+    assert all(row.told for row in TABLE)
 
 
-@pytest.mark.parametrize("row", rows(), ids=lambda row: f"{row.wrong}-{row.command.split()[0]}")
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row.wrong}-{row.command.split()[0]}")
 def test_the_table_tells_what_the_user_is_told(
     row: Row, tmp_path: Path, monkeypatch: Patch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -98,7 +98,7 @@ def test_shards_write_the_files_that_one_process_writes(networks: Path, tmp_path
     manifests = [tmp_path / out / "pseudo_depth" / "manifest.json" for out in ("alone", "sharded")]
     assert manifests[0].read_text() == manifests[1].read_text()
     shards = run_dirs(tmp_path / "runs")
-    assert [json.loads((shard / "result.json").read_text())["num_written"] for shard in shards] == [8, 6]
+    assert [json.loads((shard / "result.json").read_text())["counts"]["num_written"] for shard in shards] == [8, 6]
     for shard in shards:
         assert json.loads((shard / "attempts" / "1" / "exit.json").read_text())["kind"] == "finished"
         events = [json.loads(line)["kind"] for line in (shard / "spool" / "1.jsonl").read_text().splitlines()]
@@ -126,7 +126,7 @@ def test_the_same_command_again_mends_what_was_broken_and_nothing_else(
     assert "4 labels in" in capsys.readouterr().out
     assert main(command) == 0
     assert [len(list((shard / "attempts").iterdir())) for shard in (first, second)] == [1, 2]
-    assert json.loads((second / "result.json").read_text())["num_written"] == 1
+    assert json.loads((second / "result.json").read_text())["counts"]["num_written"] == 1
     (tmp_path / "out" / "pseudo_depth" / "002.png").unlink()
     assert main(command) == 0
     assert [len(list((shard / "attempts").iterdir())) for shard in (first, second)] == [2, 2]
@@ -167,7 +167,7 @@ def test_a_preempted_job_stops_in_time_and_the_next_goes_on(networks: Path, tmp_
     second.start()
     execute_labelling(second, stop=StopRequest())
     result = json.loads((run_dir / "result.json").read_text())
-    assert result["num_written"] == MANY - len(before)
+    assert result["counts"]["num_written"] == MANY - len(before)
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 

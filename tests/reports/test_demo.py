@@ -153,7 +153,14 @@ def test_the_newest_pretraining_is_taken_and_rooms_of_nyuv2_first(tmp_path: Path
         run_dir = tmp_path / place
         (run_dir / "checkpoints").mkdir(parents=True)
         (run_dir / "checkpoints" / "last.pth").touch()
-        result = {"task": "nyuv2-pretrain", "suite": place.split("/")[0], "dataset": "nyuv2", "size": "tiny", **about}
+        result = {
+            "key": place,
+            "task": "nyuv2-pretrain",
+            "suite": place.split("/")[0],
+            "dataset": "nyuv2",
+            "size": "tiny",
+            **about,
+        }
         (run_dir / "result.json").write_text(json.dumps(result))
         return run_dir
 

@@ -13,7 +13,6 @@ from reports.pages.overview import Overview, build_overview
 from reports.read.results import COLUMNS
 from reports.say import words
 from reports.say.answers import Primary
-from reports.say.stats import ranks
 from tests.made.fake_suite import DOMAINS, TRANSFERS, FakeSuite
 
 CHECKPOINTS = ("multimae-b-1600e", "mae-b-1600e", "scratch")
@@ -134,10 +133,11 @@ def overview_of(values: dict[tuple[str, str, str], list[float]], *, checkpoints:
     return overview
 
 
-def test_ranks_by_hand() -> None:
-    assert ranks([3.0, 1.0, 2.0]) == (3, 1, 2)
-    assert ranks([1.0, 1.0, 0.0]) == (2.5, 2.5, 1)
-    assert ranks([]) == ()
+def test_equal_means_share_the_average_of_their_ranks() -> None:
+    tied = {("a-semseg", "miou", name): [3.0] for name in ("u", "v", "w")} | {("b-semseg", "miou", "u"): [2.0]}
+    # a: all 2; b: 2, 2, 3 with more better, so 2.5, 2.5, 1; c: 3, 2, 1; d and e: 1, 2, 3.
+    expected = ((2 + 2.5 + 3 + 1 + 1) / 5, (2 + 2.5 + 2 + 2 + 2) / 5, (2 + 1 + 1 + 3 + 3) / 5)
+    assert overview_of(tied, checkpoints=("u", "v", "w")).mean_ranks == pytest.approx(expected)
 
 
 def test_the_mean_rank_follows_each_metric_s_direction() -> None:

@@ -75,7 +75,8 @@ def repeated(runs: Path, label: str, values: list[float]) -> list[str]:
         folder = runs / NAME / f"{label}-s{seed}"
         folder.mkdir(parents=True)
         row = {"split": "test", "protocol": "standard", "metric": "miou", "value": value}
-        (folder / "result.json").write_text(json.dumps({"seed": seed, "rows": [row], "seconds": 360.0}))
+        result = {"key": folder.name, "suite": NAME, "seed": seed, "rows": [row], "seconds": 360.0}
+        (folder / "result.json").write_text(json.dumps(result))
         keys.append(folder.name)
     return keys
 

@@ -16,6 +16,12 @@ from multimae.rooms.render import pack
 from multimae.tables.modalities import MODALITIES
 from tests.made.maps_on_disk import angle_off, pixels
 
+# These name runs: another value would train every run on rooms again.
+FINGERPRINTS = {
+    ("rgb",): "55afe70111b3ab25eb7bfc83c426fc47fc414e65a00f9ce98e3aaf2e2debd703",
+    ("rgb", "depth", "semseg"): "92c6b3f25e8244fae43c1427045256fca6bf2544815dd74e76796586a8c107b6",
+    ("rgb", "normal"): "3a9fd7e762de509a7f92e191c7bc7d73173c93fa4498d94c7cf262197bf4ae72",
+}
 # Median, and mean deviation from it, of what is trained on; the second is the error of the best constant.
 STORED = {
     "principal_curvature/0": (0.5020, 0.0367),
@@ -101,6 +107,11 @@ def test_every_frame_has_a_kind_of_room_and_both_views_of_a_room_the_same(root: 
         kinds = list(opened.labels(split, names).values())
         assert kinds[::2] == kinds[1::2]
         assert min(kinds.count(kind) for kind in opened.class_names()) >= 0.1 * frames
+
+
+@pytest.mark.parametrize(("modalities", "wanted"), FINGERPRINTS.items())
+def test_fingerprints_are_those_that_name_runs(root: Path, modalities: tuple[str, ...], wanted: str) -> None:
+    assert open_dataset(root, SPEC).fingerprint(("train", "test"), modalities) == wanted
 
 
 def test_train_and_test_show_different_rooms(root: Path) -> None:
