@@ -56,7 +56,7 @@ def on_page_markdown(markdown: str, **_: object) -> str:
 def in_list(lines: list[str]) -> bool:
     """Say whether the paragraph that the lines end in is an item of a list."""
     for line in reversed(lines):
-        if not line.strip() or line.startswith("#"):
+        if not line.strip() or line.startswith(("#", "```")):
             return False
         if ITEM.match(line):
             return True

@@ -18,7 +18,7 @@ EPILOG = """examples:
       --objective gpu_hours
   python experiments/search.py best nyuv2-semseg-rgb+depth-finetune
   python experiments/search.py export nyuv2-semseg-rgb+depth-finetune --as recipe
-The same command goes on with what is left of the budget; a larger --trials makes more of it.
+The same command continues with the remaining trials; a larger --trials adds more.
 exit codes: 0 done, 1 the best could not be repeated, 2 wrong usage or settings, 3 environment or data, 130 detached
 """
 
@@ -27,12 +27,12 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line of a search."""
     made = argparse.ArgumentParser(
         prog="search",
-        description="Search over fields of a recipe; trials are runs, judged on held-out images only.",
+        description="Search over fields of a recipe. A trial is a run, judged on held-out images only.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    what = made.add_argument_group("what")
+    what = made.add_argument_group("experiment")
     what.add_argument("--suite", required=True, metavar="NAME", help="the suite that has the task and its pre-training")
     what.add_argument("--task", required=True, metavar="NAME", help="a transfer of the suite")
     what.add_argument(
@@ -41,21 +41,25 @@ def parser() -> argparse.ArgumentParser:
         metavar="M,M",
         help="its input modalities (default: those of the suite's first transfer of the task)",
     )
-    what.add_argument("--checkpoint", metavar="C", help="what trials start from (default: the suite's first)")
+    what.add_argument("--checkpoint", metavar="C", help="start of every trial (default: the suite's first checkpoint)")
     what.add_argument("--data-root", type=Path, metavar="DIR", help="folder that holds the data set (default: rooms)")
     what.add_argument("--dataset", metavar="NAME", help="search on another data set (with --data-root)")
     what.add_argument("--profile", choices=("cpu", "paper"), default="cpu")
     what.add_argument("--size", metavar="SIZE", help="tiny, small, base or large (default: the suite's, by profile)")
     what.add_argument("--seed", type=int, default=0, metavar="N", help="seed of every trial's training (default: 0)")
     what.add_argument("--set", action="append", default=[], metavar="SCOPE.FIELD=VALUE", dest="overrides")
-    how = made.add_argument_group("how")
-    how.add_argument("--trials", type=int, default=16, metavar="N", help="how many trials in all (default: 16)")
+    how = made.add_argument_group("search")
+    how.add_argument("--trials", type=int, default=16, metavar="N", help="number of trials in all (default: 16)")
     how.add_argument("--parallel", type=int, metavar="N", help="trials at a time (default: cores, or 8 on Slurm)")
     how.add_argument("--space", default="finetune", metavar="NAME", help="a search space's name, or a .py file")
     how.add_argument("--sampler", choices=("tpe", "random", "cmaes", "gp", "nsga2"), default="tpe")
     how.add_argument("--pruner", choices=("asha", "hyperband", "median", "none"), default="asha")
-    how.add_argument("--eta", type=int, default=3, metavar="N", help="one trial in N goes on at each rung (default: 3)")
-    how.add_argument("--min-ratio", type=float, default=0.1, metavar="R", help="first rung, as a share of a training")
+    how.add_argument(
+        "--eta", type=int, default=3, metavar="N", help="one trial in N continues at each rung (default: 3)"
+    )
+    how.add_argument(
+        "--min-ratio", type=float, default=0.1, metavar="R", help="first rung, as a share of a training (default: 0.1)"
+    )
     how.add_argument(
         "--objective",
         action="append",
@@ -72,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="K",
         help="train winner and recipe again with K fresh seeds",
     )
-    where = made.add_argument_group("where")
+    where = made.add_argument_group("place")
     where.add_argument("--name", metavar="NAME", help="the search's folder (default: <task>-<inputs>-<space>)")
     where.add_argument("--storage", metavar="URL", help="a database for the study, such as postgresql://...")
     where.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
@@ -81,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
     where.add_argument("--cluster-file", type=Path, metavar="FILE", help="default: ./clusters.toml")
     where.add_argument("--max-parallel", type=int, metavar="N", help="cores to use on this machine (default: all)")
     where.add_argument("--devices", type=int, default=1, metavar="N", help="GPUs (or processes) a trial trains on")
-    where.add_argument("--detach", action="store_true", help="go on in the background")
+    where.add_argument("--detach", action="store_true", help="continue in the background")
     made.add_argument("--dry-run", action="store_true", help="print space, first trial and brackets, start nothing")
     return made
 

@@ -31,23 +31,23 @@ exit codes: 0 done or nothing to do, 1 some runs failed, 2 wrong usage or settin
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the command line; it grows only for what is no setting of a recipe."""
+    """Return the command line; settings of a recipe are not options of their own but go through --set."""
     made = argparse.ArgumentParser(
         prog="sweep",
-        description="Run a suite: what is finished stays, what is not resumes, then table and report are made.",
+        description="Run a suite: keep finished runs, resume unfinished ones, then write table and report.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     made.add_argument("--suite", required=True, metavar="NAME", help="a suite's name, or the path of a .py file")
-    what = made.add_argument_group("what")
+    what = made.add_argument_group("experiment")
     what.add_argument("--data-root", type=Path, metavar="DIR", help="folder that holds the data set (default: rooms)")
     what.add_argument("--dataset", metavar="NAME", help="run the suite on another data set (with --data-root)")
     what.add_argument(
         "--checkpoints",
         type=lambda text: tuple(text.split(",")),
         metavar="C,C,..",
-        help="what transfers start from: the suite's pre-trainings by name, scratch, a name of `multimae weights ls`, "
+        help="starts of the transfers: the suite's pre-trainings by name, scratch, a name of `multimae weights ls`, "
         "NAME=FILE (default: the suite's)",
     )
     what.add_argument("--profile", choices=("cpu", "paper"), default="cpu", help="recipes: for a CPU, or the paper's")
@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
         dest="overrides",
         help="override a recipe field; scope is recipe (all transfers), pretraining or a task's name",
     )
-    where = made.add_argument_group("where")
+    where = made.add_argument_group("place")
     where.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
     where.add_argument(
         "--executor",
@@ -76,18 +76,7 @@ def parser() -> argparse.ArgumentParser:
         "--devices", type=int, default=1, metavar="N", help="GPUs (or processes) a run trains on, of one node"
     )
     where.add_argument("--detach", action="store_true", help="submit and return; the same command collects later")
-    where.add_argument(
-        "--keep-checkpoints",
-        choices=("weights", "all", "none"),
-        default="weights",
-        help="what finished runs keep: weights (to be scored again, default), all (with the optimizer), none",
-    )
-    where.add_argument(
-        "--accept-code",
-        action="store_true",
-        help="keep finished runs although code that trains them has changed; their results say so",
-    )
-    show = made.add_argument_group("show")
+    show = made.add_argument_group("output")
     show.add_argument("--dry-run", action="store_true", help="print the plan, start nothing")
     show.add_argument("--why", action="store_true", help="with --dry-run: which setting makes each run new")
     show.add_argument("--json", action="store_true", help="with --dry-run: the plan as JSON")

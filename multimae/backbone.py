@@ -20,7 +20,11 @@ from multimae.tables.modalities import modality
 class MultiMAE(BaseModule):  # type: ignore[misc]  # mmengine is untyped
     """Encode one or several modalities (section 3 of the paper); there is no norm after the last block.
 
-    `image_size` only sets the size of the position tables: inputs of other sizes and shapes have theirs resized.
+    Inputs are float [batch, channels, height, width], and int64 [batch, height, width] for labels, whose sides are
+    `stride_level` times smaller. Sides of images are multiples of `patch_size` pixels. Forward passes raise ValueError
+    where modalities are missing or their patch grids differ.
+    `image_size`, in pixels, only sets the size of the position tables: they are resized for inputs of other sizes and
+    shapes.
     `semseg_padding="extra_class"` lets label `num_semseg_classes` mean "unlabelled or padding". `out_indices`
     (0-based, default the last block) and `out_modalities` (default all) choose what `forward` returns.
     """

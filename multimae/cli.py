@@ -8,12 +8,12 @@ from pathlib import Path
 COMMANDS = {
     "sweep": ("experiments.sweep", "run a suite: plan, train, collect, report"),
     "search": ("experiments.search", "search over fields of a recipe with Optuna"),
-    "report": ("reports.make", "make the report of a suite again from its runs"),
+    "report": ("reports.make", "make the report of a suite again, from its runs"),
     "track": ("experiments.track.command", "mirror the runs' records into MLflow"),
     "gc": ("experiments.gc", "free what the runs folder holds and nothing needs"),
     "data": ("multimae.data_cli", "prepare, check and pack data sets, make pseudo labels"),
-    "demo": ("reports.pages.demo", "see what a pre-training makes of an image, whatever of it is visible"),
-    "weights": ("multimae.checkpoints.command", "list the published checkpoints, download them"),
+    "demo": ("reports.pages.demo", "make a page with the predictions of a pre-training for an image"),
+    "weights": ("multimae.checkpoints.command", "list, download and export published checkpoints"),
 }
 
 
@@ -26,7 +26,9 @@ def main(argv: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="\n".join(["commands:", *(f"  {name:8}{text}" for name, (_, text) in COMMANDS.items())]),
     )
-    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of those below; each has --help")
+    parser.add_argument(
+        "command", choices=COMMANDS, metavar="COMMAND", help="one of the commands below; each has --help"
+    )
     command = parser.parse_args(arguments[:1]).command
     sys.path.insert(0, str(drivers_root()))
     code: int = import_module(COMMANDS[command][0]).main(arguments[1:])

@@ -1,4 +1,4 @@
-"""Errors that a user can correct, each with its documented exit code."""
+"""Errors a user can correct, each with its documented exit code, and the words that point to the nearest right name."""
 
 from collections.abc import Iterable
 

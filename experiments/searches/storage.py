@@ -57,7 +57,7 @@ def explain_lost_database() -> Iterator[None]:
         if words is None:
             raise
         raise PreconditionError(
-            f"the study's database has failed: {words}\ntrainings go on; repair the database, then give the same command again"
+            f"the study's database has failed: {words}\ntrainings continue; repair it and give the same command again"
         ) from error
 
 

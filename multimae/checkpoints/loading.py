@@ -53,6 +53,8 @@ def load_backbone(backbone: nn.Module, path: str | PathLike[str], *, new_modalit
     Tables of positions are resized bicubically, an embedding of classes gains or loses its row for unlabelled pixels.
     An adapter the checkpoint lacks starts from the one its modality names (`starts_as`) if that is of as many classes.
     `new_modalities`: inputs the checkpoint need not know; they keep their fresh weights. Plain ViTs know RGB alone.
+    `path`: .pth or .safetensors in MultiMAE's, MAE's or timm's layout; nothing in it is executed. ValueError says which
+    parameters are missing, surplus or of another shape.
     """
     weights = _read(path)
     saved = {name.removeprefix(BACKBONE): tensor for name, tensor in weights.state.items() if name.startswith(BACKBONE)}
@@ -69,7 +71,7 @@ def load_model(
 ) -> LoadReport:
     """Load a whole pre-training or transfer model, decoders or head included; for the rest see `load_backbone`.
 
-    `new_outputs`: outputs whose decoders the checkpoint need not have.
+    `new_outputs`: outputs whose decoders the checkpoint need not have. ValueError as in `load_backbone`.
     """
     weights = _read(path)
     fresh = (

@@ -81,7 +81,10 @@ class DatasetSpec:
 
 
 def spec(described: str | Mapping[str, Any]) -> DatasetSpec:
-    """Return the SPEC of `multimae.data.sets.<name>`; all the facts themselves are a data set of the user's own."""
+    """Return the SPEC of `multimae.data.sets.<name>`, or the data set that a mapping of all the facts describes.
+
+    An unknown name raises ValueError, which lists the nearest ones.
+    """
     if not isinstance(described, str):
         return DatasetSpec(**described)
     name = described

@@ -148,3 +148,4 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         )
     }
 )
+"""Every metric by name: its label, unit, direction and definition."""

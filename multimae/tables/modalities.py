@@ -69,6 +69,7 @@ MODALITIES: Mapping[str, Modality] = MappingProxyType(
         )
     }
 )
+"""Every modality by name: how it is stored, projected and scored."""
 
 
 def modality(name: str) -> Modality:

@@ -72,3 +72,4 @@ SIZES: Mapping[str, Size] = MappingProxyType(
         ),
     }
 )
+"""The sizes of models by name: tiny, small, base and large."""

@@ -1,4 +1,4 @@
-"""`multimae demo IMAGE`: a page on which one sees what a pre-training makes of an image, whatever of it is visible."""
+"""`multimae demo IMAGE`: a page with a pre-training's predictions for an image, with sliders for the visible part."""
 
 import argparse
 import sys
@@ -120,7 +120,7 @@ def _name(files: Mapping[str, Path]) -> str:
 def _parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="multimae demo",
-        description="Make a page that shows what a pre-training makes of an image, whatever of it is visible.",
+        description="Make a page with a pre-training's predictions for an image; sliders choose the visible part.",
         epilog="Without any file a test frame of the pre-training's own data set is shown, in all its modalities.",
     )
     made.add_argument(
