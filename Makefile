@@ -1,5 +1,4 @@
-# make demo: the main job. make test: the tests. make docs: the pages, in build/docs. Each creates the environment it
-# needs.
+# make demo: the main job. make test: the tests. Both create the environment they need.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -31,7 +30,7 @@ docs: setup
 bench: setup
 	for script in $(filter-out %/straightforward.py %/simulated.py,$(wildcard benchmarks/speed/*.py)); do $(BIN)/python $$script || exit 1; done
 
-all: check test docs demo
+all: check test demo
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

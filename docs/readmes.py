@@ -1,4 +1,4 @@
-"""Make pages of the READMEs, with links to each other; mkdocs calls the functions whose names begin with on_."""
+"""Show the READMEs of the folders as pages of the site, with links to each other; mkdocs calls the functions here."""
 
 import posixpath
 import re
@@ -6,7 +6,6 @@ from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
-from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
 PAGES = {
@@ -26,9 +25,6 @@ PAGES = {
 """The page that shows each file; the start page is written for the site."""
 ITEM = re.compile(r"(-|\d+\.) ")
 LINK = re.compile(r"\[([^\]]+)\]\((?!https?:|#)([^)#]*)(#[^)]*)?\)")
-
-LIST = re.compile(r"(^(?![-*] |\d+\. |  |\|)[^\n]+)\n((?:-|1\.) )", re.MULTILINE)
-"""A line of a paragraph, and the beginning of a list in the next line."""
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:

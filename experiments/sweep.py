@@ -76,6 +76,17 @@ def parser() -> argparse.ArgumentParser:
         "--devices", type=int, default=1, metavar="N", help="GPUs (or processes) a run trains on, of one node"
     )
     where.add_argument("--detach", action="store_true", help="submit and return; the same command collects later")
+    where.add_argument(
+        "--keep-checkpoints",
+        choices=("weights", "all", "none"),
+        default="weights",
+        help="what finished runs keep: weights (to be scored again, default), all (with the optimizer), none",
+    )
+    where.add_argument(
+        "--accept-code",
+        action="store_true",
+        help="keep finished runs although code that trains them has changed; their results say so",
+    )
     show = made.add_argument_group("output")
     show.add_argument("--dry-run", action="store_true", help="print the plan, start nothing")
     show.add_argument("--why", action="store_true", help="with --dry-run: which setting makes each run new")
