@@ -20,7 +20,7 @@ class ProcessId:
 
     @classmethod
     def of(cls, pid: int) -> Self:
-        """Identify a process of ours that has not been waited for."""
+        """Identify a child process that has not been waited for."""
         return cls(pid=pid, start=_start(pid) or "0", host=socket.gethostname())
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Where each state of Slurm's belongs among the four of ours."""
+"""Which of our four states each state of Slurm's is."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

@@ -9,10 +9,10 @@ from types import ModuleType
 
 import pytest
 import yaml
-from multimae.record.failures import KINDS
 
 import multimae
 from multimae.cli import COMMANDS
+from multimae.record.endings import EXIT_KINDS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -39,7 +39,7 @@ def test_public_names_and_their_public_methods_are_documented(name: str) -> None
 
 def test_every_ending_and_every_command_is_explained() -> None:
     endings = (DOCS / "run-directory.md").read_text("utf-8")
-    assert [kind for kind in KINDS if f"`{kind}`" not in endings] == []
+    assert [kind for kind in EXIT_KINDS if f"`{kind}`" not in endings] == []
     commands = (DOCS / "install.md").read_text("utf-8")
     assert [name for name in COMMANDS if f"`{name}`" not in commands] == []
 

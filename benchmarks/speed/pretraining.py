@@ -1,4 +1,4 @@
-"""A pre-training step of ours and the straightforward form of it: same weights, masks and images, hence same losses.
+"""Our pre-training step and the straightforward form of it: same weights, masks and images, hence same losses.
 
 A step is everything between two batches: masks, forward, losses, backward, optimizer. All forms take theirs in turn;
 what is printed are medians, and medians of the ratios round by round. Absolute times are this machine's, now. Exits

@@ -1,4 +1,4 @@
-"""Errors a user can correct, each with its documented exit code."""
+"""Errors that a user can correct, each with its documented exit code."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""Load a Python file of the user's or of ours by its path."""
+"""Load a Python file by its path, whoever wrote it."""
 
 import importlib.util
 from pathlib import Path

@@ -24,7 +24,7 @@ SPACES_DIR = Path(__file__).parents[1] / "search_spaces"
 
 @dataclass(frozen=True, kw_only=True)
 class Dimension:
-    """One field of a recipe to search over; `when` names earlier fields and the values of theirs it is there for."""
+    """One field of a recipe to search over; `when` maps earlier fields to the values it is searched for."""
 
     distribution: BaseDistribution
     when: Mapping[str, tuple[Any, ...]] = field(default_factory=lambda: MappingProxyType({}))

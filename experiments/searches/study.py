@@ -169,7 +169,7 @@ def open_study(
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore", ExperimentalWarning
-        )  # the dashboard shows the names; nothing of ours reads them
+        )  # the dashboard shows the names; our code does not read them
         study.set_metric_names(list(objective.names))
     wanted = json.loads(json.dumps({**settings, "sampler": sampler, "seed": seed}))
     recorded = study.user_attrs.get("settings")

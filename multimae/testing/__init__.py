@@ -1,4 +1,4 @@
-"""Contracts for data sets and heads: subclass one in a test file of yours and run pytest (`pip install pytest`).
+"""Contracts for data sets and heads: subclass one in your own test file and run pytest (`pip install pytest`).
 
 A contract is a class of tests. A subclass names the data set or the head, and pytest runs every test on it.
 """

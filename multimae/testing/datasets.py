@@ -39,7 +39,7 @@ TARGETS = {"Semseg": "semseg", "Depth": "depth"}
 class DatasetContract:
     """Check a data set on disk against its `DatasetSpec`.
 
-    A subclass sets `dataset`, the name of a data set of this package or a `DatasetSpec` of yours, and a fixture
+    A subclass sets `dataset`, the name of a data set of this package or your own `DatasetSpec`, and a fixture
     `data_root` that returns the folder `--data-root` would name. Two dozen samples of `train` and one of `test` are
     enough. Override a test that cannot hold for your files, and call `pytest.skip` in it with the reason.
     """

@@ -191,13 +191,13 @@ def test_one_who_waits_starts_anew_after_the_other_removed_its_file(mirror: Mirr
         with pytest.raises(DownloadError, match="wanted one that begins"):
             fetch(TINY, cache=cache)
 
-    def mend(line: str) -> None:
+    def restore(line: str) -> None:
         mirror.body = BODY
         mirror.go.set()
 
     def second() -> None:
         mirror.arrived.wait(20)
-        paths.append(fetch(TINY, cache=cache, report=Report(say=mend)))
+        paths.append(fetch(TINY, cache=cache, report=Report(say=restore)))
 
     together(first, second)
     assert paths[0].read_bytes() == BODY

@@ -235,7 +235,7 @@ def test_another_process_reads_what_it_is_sent(packed: Path) -> None:
     assert same(dataset, pickle.loads(pickle.dumps(dataset)))
 
 
-@pytest.mark.filterwarnings("default")  # those of mmengine and torch are theirs to mend
+@pytest.mark.filterwarnings("default")  # mmengine and torch warn here
 def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     root = write_frames(tmp_path / "plain", num_train=6, num_test=2) / "nyuv2"
     pack(root, tmp_path / "packed", store_size=96)

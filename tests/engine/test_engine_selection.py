@@ -29,7 +29,7 @@ from multimae.registry import MODELS
 from tests.made.brief_suite import SUITE as BRIEF
 from tests.made.tinydata import write_frames
 
-pytestmark = pytest.mark.filterwarnings("default")  # those of mmengine and torch are theirs to mend
+pytestmark = pytest.mark.filterwarnings("default")  # mmengine and torch warn here
 
 
 class StopInEvaluation(StopRequest):

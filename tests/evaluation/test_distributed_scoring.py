@@ -9,7 +9,7 @@ import torch.multiprocessing
 from tests.made.scoring_cases import CASES, evaluate, score_as_rank
 from tests.made.tinydata import write_frames
 
-pytestmark = pytest.mark.filterwarnings("default")  # those of mmengine and torch are theirs to mend
+pytestmark = pytest.mark.filterwarnings("default")  # mmengine and torch warn here
 
 
 def test_two_processes_score_three_images_as_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from multimae.kinds import kind
 from tests.made.scoring_cases import evaluate, item_of, model_of
 from tests.made.tinydata import write_frames
 
-pytestmark = pytest.mark.filterwarnings("default")  # those of mmengine and torch are theirs to mend
+pytestmark = pytest.mark.filterwarnings("default")  # mmengine and torch warn here
 
 
 @pytest.fixture(scope="module")

@@ -123,7 +123,7 @@ def test_comparison_notices_slightly_different_samplers(path: Path) -> None:
 
 
 def test_every_place_is_equally_likely() -> None:
-    """Three modalities: their rounded shares often miss the number wanted, and mending that must not prefer places."""
+    """Three modalities: rounded shares often miss the number wanted; the correction must not prefer places."""
     masking = MaskSampler(num_visible_tokens=12)(
         dict.fromkeys(("rgb", "depth", "semseg"), 16), batch_size=20_000, generator=torch.Generator().manual_seed(0)
     )

@@ -242,7 +242,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, rooms_root: Path) -> Path:
     return run_dir
 
 
-@pytest.mark.filterwarnings("default")  # those of mmengine and torch are theirs to mend
+@pytest.mark.filterwarnings("default")  # mmengine and torch warn here
 def test_labels_of_a_network_trained_here_follow_the_true_depth(
     trained: Path, rooms_root: Path, tmp_path: Path
 ) -> None:

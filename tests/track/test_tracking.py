@@ -293,7 +293,7 @@ def test_suite_that_was_never_run(tmp_path: Path) -> None:
 
 
 class Killed(BaseException):
-    """Stands for SIGKILL: nothing of ours catches it, and SQLite forgets what was not committed either way."""
+    """Stands for SIGKILL: our code does not catch it, and SQLite forgets what was not committed either way."""
 
 
 WRITES = ("log_batch", "create_run", "delete_run", "update_run", "create_experiment")
