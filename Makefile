@@ -25,7 +25,7 @@ check: setup
 	$(BIN)/lint-imports
 
 bench: setup
-	for script in $(filter-out %/straightforward.py %/simulated.py,$(wildcard benchmarks/speed/*.py)); do $(BIN)/python $$script || exit 1; done
+	for script in $(filter-out %/__init__.py %/straightforward.py %/simulated.py,$(wildcard benchmarks/speed/*.py)); do $(BIN)/python $$script || exit 1; done
 
 all: check test demo
 
