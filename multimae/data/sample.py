@@ -4,9 +4,11 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, overload, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload, runtime_checkable
 
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    # Listing plain files, as every plan does, needs no numpy.
+    from numpy.typing import NDArray
 
 
 class DataError(Exception):
@@ -21,7 +23,7 @@ class DataNotFoundError(DataError):
 class StoredMap(Protocol):
     """A map that is part of a file; its text says of which."""
 
-    def restored(self) -> NDArray[Any]:
+    def restored(self) -> "NDArray[Any]":
         """Return the stored pixels; raise DataError where they are damaged."""
 
 

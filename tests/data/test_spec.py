@@ -34,15 +34,15 @@ def test_a_module_without_spec_is_no_data_set(name: str) -> None:
 
 
 def test_a_data_set_is_added_by_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import multimae.data
+    import multimae.data.sets
 
     (tmp_path / "doll_house.py").write_text(
         "from dataclasses import replace\nfrom multimae.data.sets.nyuv2 import SPEC as NYU\n"
         "SPEC = replace(NYU, name='doll_house')\n"
     )
-    monkeypatch.setattr(multimae.data, "__path__", [*multimae.data.__path__, str(tmp_path)])
+    monkeypatch.setattr(multimae.data.sets, "__path__", [*multimae.data.sets.__path__, str(tmp_path)])
     assert spec("doll_house").name == "doll_house"
-    del sys.modules["multimae.data.doll_house"]
+    del sys.modules["multimae.data.sets.doll_house"]
 
 
 def test_facts_are_checked() -> None:
