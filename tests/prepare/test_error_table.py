@@ -1,4 +1,4 @@
-"""The table of errors in multimae/data/README.md is true: the damage of each row is done, its command run and read."""
+"""The table in error_table.md is true: the damage of each row is done, its command run and read."""
 
 import json
 import os
@@ -27,7 +27,7 @@ from tests.made import tiny_dataset
 from tests.made.published_files import nyu_frame, write_nyu
 
 ROOT = Path(__file__).parents[2]
-README = ROOT / "multimae" / "data" / "README.md"
+TABLE = Path(__file__).with_name("error_table.md")
 PLACES = {"DATA": "data", "FROM": "published", "OUT": "out", "RUNS": "runs", "SUITE": "one.py", "FILE": "mine.pth"}
 SUITE = """\
 from benchmarks.nyuv2 import SEMSEG
@@ -55,8 +55,8 @@ class Row:
 
 def rows() -> list[Row]:
     """Read the table."""
-    section = README.read_text("utf-8").split("## What you are told")[1].split("\n## ")[0]
-    cells = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| ")][1:]
+    lines = TABLE.read_text("utf-8").splitlines()
+    cells = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")][1:]
     return [
         Row(wrong=wrong, command=command.strip("`"), code=int(code), told=tuple(re.findall(r"`(.+?)`(?=[ ,]|$)", told)))
         for wrong, command, code, told in cells
