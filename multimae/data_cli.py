@@ -22,7 +22,7 @@ VERBS = MappingProxyType(
 
 
 @runtime_checkable
-class Work(Protocol):
+class Command(Protocol):
     """What a module of `multimae.prepare`, or the one behind a verb, offers."""
 
     __doc__: str | None
@@ -69,5 +69,5 @@ def _add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: 
     work.add_arguments(command)
 
 
-def _work(module: str) -> Work:
-    return cast(Work, import_module(module))
+def _work(module: str) -> Command:
+    return cast(Command, import_module(module))

@@ -37,6 +37,7 @@ def test_the_wheel_adds_one_top_level_name_and_holds_what_it_needs(wheel: Path) 
         "multimae/_bundle/reports/html/page.html.j2",
         "multimae/_bundle/slurm/launcher.py",
         "multimae/_bundle/benchmarks/nyuv2.py",
+        "multimae/_bundle/benchmarks/speed/driver.py",
     ):
         assert needed in names
     assert not [name for name in names if "__pycache__" in name or "/tests/" in name]
@@ -51,10 +52,12 @@ def test_the_installed_wheel_plans_a_suite_from_anywhere(wheel: Path, tmp_path: 
     # The dependencies are those of this environment; a path file brings them without our own checkout's.
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     (tmp_path / "elsewhere").mkdir()
+    # Nothing of this environment: a PYTHONPATH would come before what is installed.
+    env = {"MULTIMAE_CACHE": str(tmp_path / "cache"), "PATH": "/usr/bin:/bin"}
     planned = subprocess.run(
         [python, "-m", "multimae.cli", "sweep", "--suite", "smoke", "--dry-run", "--json"],
         cwd=tmp_path / "elsewhere",
-        env={"MULTIMAE_CACHE": str(tmp_path / "cache"), "PATH": "/usr/bin:/bin"},
+        env=env,
         capture_output=True,
         text=True,
         timeout=120,
@@ -62,7 +65,7 @@ def test_the_installed_wheel_plans_a_suite_from_anywhere(wheel: Path, tmp_path: 
     assert planned.returncode == 0, planned.stderr
     assert '"nyuv2-semseg"' in planned.stdout
     ask = [python, "-c", "import multimae; print(multimae.__file__)"]
-    where = subprocess.run(ask, cwd=tmp_path / "elsewhere", capture_output=True, text=True, check=True)
+    where = subprocess.run(ask, cwd=tmp_path / "elsewhere", env=env, capture_output=True, text=True, check=True)
     assert Path(where.stdout.strip()).is_relative_to(site)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from multimae.prepare.conversion import Report, Source, prepare
+from multimae.prepare.conversion import Converted, Originals, prepare
 from multimae.processes import num_cores
 
 DONE, ENVIRONMENT, INTERRUPTED = 0, 3, 130
@@ -26,7 +26,7 @@ def at_least_one(text: str) -> int:
     return int(text)
 
 
-def convert(source: Source, *, name: str, arguments: argparse.Namespace) -> int:
+def convert(source: Originals, *, name: str, arguments: argparse.Namespace) -> int:
     """Prepare a data set, tell what was done and return the exit code: 3 where files were damaged."""
     out: Path = arguments.out
     try:
@@ -40,7 +40,7 @@ def convert(source: Source, *, name: str, arguments: argparse.Namespace) -> int:
     return ENVIRONMENT if report.damaged else DONE
 
 
-def told(report: Report, *, name: str, out: Path) -> Iterator[str]:
+def told(report: Converted, *, name: str, out: Path) -> Iterator[str]:
     """Yield the lines that say what a preparation has done."""
     if report.converted == 0 and not report.damaged:
         yield f"{name}: nothing to do, all {report.total} items are in {out}"

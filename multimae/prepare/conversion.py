@@ -60,8 +60,8 @@ class Item:
 
 
 @runtime_checkable
-class Source(Protocol):
-    """The published files of one data set; it is sent to other processes, so it can be pickled."""
+class Originals(Protocol):
+    """The files of one data set before their conversion; sent to other processes, so it can be pickled."""
 
     def items(self) -> Sequence[Item]:
         """List all items, first of all; raise DataError where the files are not those of the data set."""
@@ -74,7 +74,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class Converted:
     """Count items: `converted` now, `kept` from an earlier time, `damaged` with the reason by name."""
 
     converted: int
@@ -97,8 +97,8 @@ class _Outcome:
 
 
 def prepare(
-    source: Source, *, out: Path, workers: int, progress: Callable[[int, int], object] = lambda done, total: None
-) -> Report:
+    source: Originals, *, out: Path, workers: int, progress: Callable[[int, int], object] = lambda done, total: None
+) -> Converted:
     """Convert all items that `out` lacks; `progress` takes the items done and of how many.
 
     A damaged item is reported and left out, the others go on. A full disk raises DataError; what is there stays.
@@ -122,7 +122,7 @@ def prepare(
     except OSError as error:
         raise DataError(_refused(out, error)) from error
     converted = len(missing) - len(damaged)
-    return Report(converted=converted, kept=kept, damaged=damaged, left_out=provenance.left_out)
+    return Converted(converted=converted, kept=kept, damaged=damaged, left_out=provenance.left_out)
 
 
 def place(source: Path, target: Path) -> None:
@@ -207,7 +207,7 @@ def _refused(out: Path, error: OSError) -> str:
     )
 
 
-def _outcomes(source: Source, items: Sequence[Item], *, out: Path, workers: int) -> Iterator[_Outcome]:
+def _outcomes(source: Originals, items: Sequence[Item], *, out: Path, workers: int) -> Iterator[_Outcome]:
     # Small enough that no worker is left with many while the others are done.
     size = max(1, min(ITEMS_PER_BATCH, len(items) // (4 * workers)))
     batches = [items[start : start + size] for start in range(0, len(items), size)]
@@ -215,12 +215,12 @@ def _outcomes(source: Source, items: Sequence[Item], *, out: Path, workers: int)
         yield from outcomes
 
 
-def _convert(source: Source, items: Sequence[Item], *, out: Path) -> list[_Outcome]:
+def _convert(source: Originals, items: Sequence[Item], *, out: Path) -> list[_Outcome]:
     scratch = out / SCRATCH / str(os.getpid())
     return [_convert_one(source, item, scratch=scratch, out=out) for item in items]
 
 
-def _convert_one(source: Source, item: Item, *, scratch: Path, out: Path) -> _Outcome:
+def _convert_one(source: Originals, item: Item, *, scratch: Path, out: Path) -> _Outcome:
     for root in (scratch, out):
         for folder in {(root / output).parent for output in item.outputs}:
             folder.mkdir(parents=True, exist_ok=True)

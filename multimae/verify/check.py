@@ -4,7 +4,7 @@ No fault ends the check: all are collected as findings.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from multimae.data.sample import SampleFiles
 from multimae.data.spec import DatasetSpec
 from multimae.processes import spread
 from multimae.verify.classes import leaks, other_classes, wrong_classes
-from multimae.verify.findings import FileCount, Finding, Verification
+from multimae.verify.findings import FileCount, Finding, Progress, Verification
 from multimae.verify.inspection import Inspection, inspect_all
 from multimae.verify.listing import Listing, list_splits
 from multimae.verify.packed import check_packed
@@ -27,7 +27,6 @@ from multimae.verify.units import implausible_depth
 
 SAMPLES_PER_BATCH = 8
 FILES_PER_BATCH = 32
-Progress = Callable[[str, int, int], object]
 Entry = TypeVar("Entry")
 
 

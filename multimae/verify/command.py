@@ -19,8 +19,8 @@ from multimae.data.spec import DatasetSpec, spec
 from multimae.prepare.command import at_least_one
 from multimae.processes import num_cores
 from multimae.rooms.archive import unpack
-from multimae.verify.check import Effort, Progress, verify
-from multimae.verify.findings import FAULTS, Finding, Group, Verification, grouped
+from multimae.verify.check import Effort, verify
+from multimae.verify.findings import FAULTS, Finding, Group, Progress, Verification, grouped
 
 CLEAN, DATA, INTERRUPTED = 0, 3, 130
 MOST_NAMED = 5

@@ -1,12 +1,14 @@
 """What can be wrong with the files of a data set: kinds, findings and what they amount to. Free of torch."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
 Severity = Literal["error", "warning"]
+Progress = Callable[[str, int, int], object]
+"""Takes the part of the check that is under way, the number of items done and of all items."""
 
 
 @dataclass(frozen=True, kw_only=True)

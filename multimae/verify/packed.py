@@ -1,6 +1,6 @@
 """Check a packed data set: the checksum and the codes of its maps, and what its samples lack. Free of torch."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from multimae.data.arrangements import SPLITS, modality_of
@@ -10,10 +10,8 @@ from multimae.data.packed.samples import PackedMaps, PackedSamples
 from multimae.data.parts import name_order
 from multimae.data.sample import DataError
 from multimae.data.spec import DatasetSpec
-from multimae.verify.findings import FileCount, Finding
+from multimae.verify.findings import FileCount, Finding, Progress
 from multimae.verify.inspection import described_for, hollow
-
-Progress = Callable[[str, int, int], object]
 
 
 def check_packed(
