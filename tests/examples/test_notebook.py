@@ -26,13 +26,14 @@ def test_the_notebook_trains_loads_and_draws(
     stored: nbformat.NotebookNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    # Two threads that wait for each other on a busy machine take several times as long as one.
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    done = NotebookClient(stored, timeout=500, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # a small model: threads that wait for each other take more time
+    monkeypatch.setenv("PYTHONWARNINGS", "ignore:IProgress not found")  # bars as widgets need ipywidgets
+    done = NotebookClient(stored, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     outputs = [output for cell in done.cells if cell.cell_type == "code" for output in cell.outputs]
     assert sum("image/png" in output.get("data", {}) for output in outputs) == 2
     printed = "".join(output.text for output in outputs if output.get("name") == "stdout")
     assert "240 training and 80 test images" in printed
     assert "of the model's stay fresh" in printed
-    # One colour for all pixels has a loss of 0.84.
-    assert float(re.search(r"'rgb': ([\d.]+)", printed)[1]) < 0.75
+    loss = float(re.search(r"'depth': ([\d.]+)", printed)[1])
+    assert loss < 0.95  # maps of zeros, the mean of standardised depth, have 1.1
+    assert not [output for output in outputs if output.get("name") == "stderr"]
