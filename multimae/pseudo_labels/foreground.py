@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as ProgressBar
 
 from multimae.pseudo_labels.images import list_images
-from multimae.pseudo_labels.labelling import Progress, label_images
+from multimae.pseudo_labels.labelling import LabellingProgress, label_images
 from multimae.pseudo_labels.manifest import complete, make_room
 from multimae.pseudo_labels.settings import LabellingSettings
 
@@ -39,7 +39,7 @@ def label(settings: LabellingSettings, *, others: Literal["refuse", "replace"] =
     return 1 if num_broken else 0
 
 
-def _watch(labelling: Iterable[Progress], *, console: Console) -> int:
+def _watch(labelling: Iterable[LabellingProgress], *, console: Console) -> int:
     """Show how far it is, name the images that cannot be read, return their number."""
     columns = (TextColumn("labels"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     num_broken = 0

@@ -6,7 +6,7 @@ from mmengine.config import Config
 
 from multimae.data.sample import DataError
 from multimae.engine.signals import StopRequest
-from multimae.pseudo_labels.labelling import PACKAGES, Progress, label_images
+from multimae.pseudo_labels.labelling import PACKAGES, LabellingProgress, label_images
 from multimae.pseudo_labels.settings import LabellingSettings
 from multimae.record.attempt import Attempt
 from multimae.record.paths import RunDir
@@ -61,7 +61,7 @@ class _Record:
         self._began = time.monotonic()
         self._last: float | None = None
 
-    def add(self, progress: Progress) -> None:
+    def add(self, progress: LabellingProgress) -> None:
         now = time.monotonic()
         if self._last is None:
             self._spool.write(

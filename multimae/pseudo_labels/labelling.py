@@ -25,7 +25,7 @@ BATCHES_READ_AHEAD = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
+class LabellingProgress:
     """How far a labelling is, in maps; `broken` are the messages on images that could not be read since the last."""
 
     done: int
@@ -43,13 +43,13 @@ class _Image:
     pixels: NDArray[np.uint8] | str
 
 
-def label_images(settings: LabellingSettings) -> Iterator[Progress]:
+def label_images(settings: LabellingSettings) -> Iterator[LabellingProgress]:
     """Write what is missing, yielding after every batch; every map that was written is whole whenever this is left."""
     images = list_images(settings.rgb_dir)[settings.shard :: settings.num_shards]
     total = len(images) * len(settings.sources)
     missing = {image: modalities for image in images if (modalities := _missing(image, settings=settings))}
     skipped = done = total - sum(map(len, missing.values()))
-    yield Progress(done=done, total=total, skipped=skipped)
+    yield LabellingProgress(done=done, total=total, skipped=skipped)
     if not missing:
         return
     labellers = [_open(modality, settings=settings) for modality in settings.sources]
@@ -57,12 +57,12 @@ def label_images(settings: LabellingSettings) -> Iterator[Progress]:
         for window in _read_ahead(missing, settings=settings, pool=pool):
             broken = tuple(image.pixels for image in window if isinstance(image.pixels, str))
             if broken:
-                yield Progress(done=done, total=total, skipped=skipped, broken=broken)
+                yield LabellingProgress(done=done, total=total, skipped=skipped, broken=broken)
             for labeller in labellers:
                 for batch in _batches(window, labeller=labeller, batch_size=settings.batch_size):
                     _label(batch, labeller=labeller, folder=settings.folder(labeller.modality), pool=pool)
                     done += len(batch)
-                    yield Progress(done=done, total=total, skipped=skipped)
+                    yield LabellingProgress(done=done, total=total, skipped=skipped)
 
 
 def _missing(image: str, *, settings: LabellingSettings) -> tuple[str, ...]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from multimae.tables.metrics import Metric
 from reports.read.results import CONSTANT, inputs_order, metric_of
 from reports.say import words
-from reports.say.answers import Primary
-from reports.say.scoring import Scoring, scorings_of
-from reports.say.stats import ALPHA, ranks
+from reports.say.answers import PrimaryMetric
+from reports.say.scoring import TaskScoring, scorings_of
+from reports.say.stats import ALPHA
 from reports.say.tables import Cell, FrameRow, cell_of, checkpoint_order, marks_of, split
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class OverviewRow:
     dataset: str
     inputs: str
     metric: Metric
-    scoring: Scoring
+    scoring: TaskScoring
     cells: tuple[Cell, ...]
 
     @property
@@ -90,7 +90,7 @@ class Overview:
         )
 
 
-def build_overview(frame: "pd.DataFrame", *, primaries: Sequence[Primary]) -> Overview | None:
+def build_overview(frame: "pd.DataFrame", *, primaries: Sequence[PrimaryMetric]) -> Overview | None:
     """Lay out the primary numbers of all transfers; None where there are so few that their own tables do."""
     judged = {primary.task: primary for primary in primaries}
     settings = {
@@ -119,7 +119,9 @@ def build_overview(frame: "pd.DataFrame", *, primaries: Sequence[Primary]) -> Ov
     )
 
 
-def _row(settings: Sequence[Sequence[FrameRow]], *, primary: Primary, inputs: str, scoring: Scoring) -> OverviewRow:
+def _row(
+    settings: Sequence[Sequence[FrameRow]], *, primary: PrimaryMetric, inputs: str, scoring: TaskScoring
+) -> OverviewRow:
     metric = metric_of(primary.metric)
     cells = [cell_of(rows, protocol=primary.protocol, metric=primary.metric) for rows in settings]
     candidates = {place: cell for place, cell in enumerate(cells) if cell.comparable}
@@ -134,10 +136,13 @@ def _row(settings: Sequence[Sequence[FrameRow]], *, primary: Primary, inputs: st
     )
 
 
-def _scoring(frame: "pd.DataFrame", *, primary: Primary) -> Scoring:
+def _scoring(frame: "pd.DataFrame", *, primary: PrimaryMetric) -> TaskScoring:
     return scorings_of(frame, task=primary.task, protocols=[primary.protocol])[0]
 
 
 def _ranks(row: OverviewRow) -> tuple[float, ...]:
-    sign = -1 if row.metric.higher_is_better else 1
-    return ranks([sign * mean for mean in row.means])
+    """Rank the checkpoints from the best, 1; equal means share the average of their ranks."""
+    import pandas as pd
+
+    means = pd.Series(row.means, dtype=float)
+    return tuple(means.rank(ascending=not row.metric.higher_is_better).tolist())

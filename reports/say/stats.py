@@ -88,13 +88,6 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     return tuple(adjusted)
 
 
-def ranks(values: Sequence[float]) -> tuple[float, ...]:
-    """Rank from the smallest, 1; equal values share the average of their ranks."""
-    return tuple(
-        sum(other < value for other in values) + (sum(other == value for other in values) + 1) / 2 for value in values
-    )
-
-
 def _p_value_of_zero_mean(differences: Sequence[float]) -> float:
     finite = np.asarray([value for value in differences if math.isfinite(value)])
     if finite.size < 2:
