@@ -17,10 +17,10 @@ from experiments.plan.known import KnownRuns
 from experiments.plan.planning import PlannedRun, make_plan
 from experiments.plan.settings import resolve_recipes
 from experiments.plan.starts import fetch_published, resolve_starts
-from experiments.plan.suite import Run, Suite, Weights, expand, load_suite
+from experiments.plan.suite import StartingWeights, Suite, SuiteRun, expand, load_suite
 from multimae.tables.sizes import SIZES
 
-Starts = tuple[tuple[str, ...], tuple[Weights, ...]]
+Starts = tuple[tuple[str, ...], tuple[StartingWeights, ...]]
 
 EPILOG = """examples:
   python experiments/sweep.py --suite nyuv2                              on the embedded rooms
@@ -101,7 +101,7 @@ def _seeds(text: str) -> tuple[int, ...]:
     return seeds
 
 
-def runs_of(suite: Suite, *, arguments: argparse.Namespace, starts: Starts) -> tuple[Run, ...]:
+def runs_of(suite: Suite, *, arguments: argparse.Namespace, starts: Starts) -> tuple[SuiteRun, ...]:
     """Expand the suite under the command line's choices."""
     size = arguments.size or suite.sizes[arguments.profile]
     if size not in SIZES:

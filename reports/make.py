@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from reports.pages.page import TaskSection
-    from reports.say.answers import Answer, Primary
+    from reports.say.answers import Answer, PrimaryMetric
 
 __all__ = ["Report", "is_fresh", "main", "make_report"]
 
@@ -106,19 +106,21 @@ def _report_in(folder: Path) -> Report:
     )
 
 
-def _primaries(results: SuiteResults) -> "list[Primary]":
+def _primaries(results: SuiteResults) -> "list[PrimaryMetric]":
     """Return the primary number of each task, in the plan's order, the pre-training last."""
-    from reports.say.answers import Primary
+    from reports.say.answers import PrimaryMetric
 
     found = {
-        run.task: Primary(task=run.task, metric=run.described.primary.metric, protocol=run.described.primary.protocol)
+        run.task: PrimaryMetric(
+            task=run.task, metric=run.described.primary.metric, protocol=run.described.primary.protocol
+        )
         for run in results.runs
         if run.described.primary.metric
     }
     return sorted(found.values(), key=lambda primary: primary.task in results.pretraining_tasks)
 
 
-def _section(frame: "pd.DataFrame", *, primary: "Primary", pretraining: bool) -> "TaskSection":
+def _section(frame: "pd.DataFrame", *, primary: "PrimaryMetric", pretraining: bool) -> "TaskSection":
     from reports.pages.page import TaskSection
     from reports.say.tables import build_table, metrics_of, protocols_of
 
@@ -135,7 +137,7 @@ def _section(frame: "pd.DataFrame", *, primary: "Primary", pretraining: bool) ->
     )
 
 
-def _answers(frame: "pd.DataFrame", *, primaries: "Sequence[Primary]") -> "list[Answer]":
+def _answers(frame: "pd.DataFrame", *, primaries: "Sequence[PrimaryMetric]") -> "list[Answer]":
     """Answer every question for every task, corrected within each question."""
     from reports.say.answers import answer, corrected
 

@@ -43,7 +43,7 @@ BATCHES = "no pruning, in batches"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Size:
+class SearchSize:
     """How many trials a search has, and how many train at a time."""
 
     trials: int
@@ -68,7 +68,7 @@ class Cost:
     loop: float
 
 
-def search_in_batches(size: Size, *, seed: int) -> Outcome:
+def search_in_batches(size: SearchSize, *, seed: int) -> Outcome:
     """Ask for as many trials as there are slots, wait for all of them, tell all, ask again."""
     record, trainings = _record_in_memory(seed), _trainings("none", seed=seed)
     for first in range(0, size.trials, size.slots):
@@ -82,7 +82,7 @@ def search_in_batches(size: Size, *, seed: int) -> Outcome:
 
 
 def search_at_once(
-    size: Size, *, seed: int, pruner: Pruner, promoted_from: Literal["checkpoint", "scratch"] = "checkpoint"
+    size: SearchSize, *, seed: int, pruner: Pruner, promoted_from: Literal["checkpoint", "scratch"] = "checkpoint"
 ) -> Outcome:
     """Search as `experiments/search.py` does: a free slot gets the next training at once."""
     record, trainings = _record_in_memory(seed), _trainings(pruner, seed=seed)
@@ -105,7 +105,7 @@ WAYS: Mapping[str, Callable[..., Outcome]] = MappingProxyType(
 )
 
 
-def compare(size: Size, *, seeds: Sequence[int]) -> dict[str, list[Outcome]]:
+def compare(size: SearchSize, *, seeds: Sequence[int]) -> dict[str, list[Outcome]]:
     """Search in every way with every seed."""
     return {way: [search(size, seed=seed) for seed in seeds] for way, search in WAYS.items()}
 
@@ -146,7 +146,7 @@ def measure_cost(num_known: int, *, folder: Path, num_measured: int, slots: int)
     record = _record_on_disk(folder)
     _add_random_trials(record, num=num_known)
     trainings = _trainings("none", seed=0)
-    size = Size(trials=num_known + slots + num_measured, slots=slots)
+    size = SearchSize(trials=num_known + slots + num_measured, slots=slots)
     search = _search(record, trainings, pruner="none", size=size)
     search.step()  # fills the slots
     record.begin()
@@ -173,7 +173,7 @@ def main() -> int:
     """Measure and print."""
     arguments = _arguments()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    size = Size(trials=arguments.trials, slots=arguments.slots)
+    size = SearchSize(trials=arguments.trials, slots=arguments.slots)
     seeds = range(arguments.seeds)
     print(
         f"{size.trials} trials, {size.slots} at a time; medians of {len(seeds)} searches; wall time in whole trainings"
@@ -184,7 +184,7 @@ def main() -> int:
     return int(any(one.num_ended != size.trials for found in outcomes.values() for one in found))
 
 
-def _search(record: StudyRecord, trainings: SimulatedTrainings, *, pruner: Pruner, size: Size) -> Search:
+def _search(record: StudyRecord, trainings: SimulatedTrainings, *, pruner: Pruner, size: SearchSize) -> Search:
     brackets = make_brackets(pruner, max_steps=MAX_STEPS)
     budget = Budget(trials=size.trials, parallel=size.slots)
     return Search(record, trainings=trainings, pruner=pruner, brackets=brackets, budget=budget)

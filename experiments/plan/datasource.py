@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from experiments.plan.errors import PreconditionError, UsageError, unknown
 from experiments.plan.planning import Data, kind_of, modalities_of
-from experiments.plan.suite import Run, Suite
+from experiments.plan.suite import Suite, SuiteRun
 from multimae.cache import cache_dir
 from multimae.data.arrangements import PSEUDO
 from multimae.data.dataset import OpenedDataset
@@ -20,9 +20,9 @@ LABELLED = ("depth", "semseg", "normal")
 """What a network can predict where it was not measured."""
 
 
-def find_all_data(runs: Sequence[Run], *, data_root: Path | None) -> Mapping[str, Data]:
+def find_all_data(runs: Sequence[SuiteRun], *, data_root: Path | None) -> Mapping[str, Data]:
     """Return the data that runs read, by the name of the data set each asks for."""
-    readers: dict[str, list[Run]] = {}
+    readers: dict[str, list[SuiteRun]] = {}
     for run in runs:
         readers.setdefault(run.dataset_name if data_root else stand_in(run.dataset_name), []).append(run)
     found = {name: find_data(some[0].dataset, data_root=data_root, runs=some) for name, some in readers.items()}
@@ -34,7 +34,7 @@ def stand_in(dataset: str) -> str:
     return STAND_INS.get(dataset, "rooms")
 
 
-def find_data(dataset: str | DatasetSpec, *, data_root: Path | None, runs: Sequence[Run]) -> Data:
+def find_data(dataset: str | DatasetSpec, *, data_root: Path | None, runs: Sequence[SuiteRun]) -> Data:
     """Return the data of `dataset` under `data_root` that `runs` read; with no data root, the embedded rooms."""
     described = spec(dataset) if isinstance(dataset, str) else dataset
     if data_root is None:
@@ -76,19 +76,19 @@ def on_dataset(suite: Suite, *, name: str | None, data_root: Path | None) -> Sui
     return suite.on(name)
 
 
-def _different(runs: Sequence[Run]) -> list[Run]:
+def _different(runs: Sequence[SuiteRun]) -> list[SuiteRun]:
     """Keep one run of those that read the same files."""
-    different: dict[object, Run] = {}
+    different: dict[object, SuiteRun] = {}
     for run in runs:
         different.setdefault((_folders(run), kind_of(run).missing(run.recipe)), run)
     return list(different.values())
 
 
-def _folders(run: Run) -> tuple[str, ...]:
+def _folders(run: SuiteRun) -> tuple[str, ...]:
     return tuple(f"pseudo_{name}" if name in run.recipe.pseudo else name for name in modalities_of(run))
 
 
-def _samples(opened: OpenedDataset, split: str, run: Run) -> Samples[SampleMaps]:
+def _samples(opened: OpenedDataset, split: str, run: SuiteRun) -> Samples[SampleMaps]:
     folders = {name: f"pseudo_{name}" for name in run.recipe.pseudo}
     try:
         return opened.samples(split, modalities_of(run), folders=folders, missing=kind_of(run).missing(run.recipe))

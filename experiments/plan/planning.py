@@ -9,7 +9,7 @@ from benchmarks.kind import Setup, TaskKind
 from benchmarks.kinds import kind
 from benchmarks.recipes import Recipe
 from experiments.plan.fingerprint import Code, code_of, digest, environment
-from experiments.plan.suite import Run
+from experiments.plan.suite import SuiteRun
 from multimae.data.spec import DatasetSpec, spec
 from multimae.tables.sizes import SIZES
 
@@ -53,7 +53,7 @@ class PlannedRun:
     relative to its folder, where that is not of a run it `depends_on`.
     """
 
-    run: Run
+    run: SuiteRun
     data: Data
     key: str
     parts: Parts
@@ -68,7 +68,7 @@ def new_key(name: str, parts: Parts) -> str:
 
 
 def make_plan(
-    runs: Sequence[Run], *, data: Mapping[str, Data], key_of: Callable[[str, Parts], str] = new_key
+    runs: Sequence[SuiteRun], *, data: Mapping[str, Data], key_of: Callable[[str, Parts], str] = new_key
 ) -> tuple[PlannedRun, ...]:
     """Give every run its data and its key; `data` is by the name of the data set that a run asks for.
 
@@ -100,12 +100,12 @@ def datasets_of(plan: Sequence[PlannedRun]) -> dict[str, Data]:
     return {planned.data.name: planned.data for planned in plan}
 
 
-def kind_of(run: Run) -> TaskKind[Any]:
+def kind_of(run: SuiteRun) -> TaskKind[Any]:
     """Return what the driver knows of a run's kind of task."""
     return kind(run.task.kind)
 
 
-def setup_of(run: Run, *, data: Data) -> Setup[Any]:
+def setup_of(run: SuiteRun, *, data: Data) -> Setup[Any]:
     """Gather what the config of a run depends on."""
     return Setup(
         recipe=run.recipe,
@@ -121,12 +121,12 @@ def setup_of(run: Run, *, data: Data) -> Setup[Any]:
     )
 
 
-def modules_of(run: Run, *, data: Data) -> tuple[str, ...]:
+def modules_of(run: SuiteRun, *, data: Data) -> tuple[str, ...]:
     """Name the modules a job of this run imports by name; what those import follows from them."""
     return (*training_modules(run, data=data), *scoring_modules(run))
 
 
-def training_modules(run: Run, *, data: Data) -> tuple[str, ...]:
+def training_modules(run: SuiteRun, *, data: Data) -> tuple[str, ...]:
     """Name the modules that a run's training needs: its model, its pipelines, its data set's facts, the optimizer."""
     head = kind_of(run).head_of(run.task.head, recipe=run.recipe)
     return (
@@ -138,24 +138,24 @@ def training_modules(run: Run, *, data: Data) -> tuple[str, ...]:
     )
 
 
-def scoring_modules(run: Run) -> tuple[str, ...]:
+def scoring_modules(run: SuiteRun) -> tuple[str, ...]:
     """Name the modules that score and draw what a run predicts: its kind's half that jobs import."""
     return (f"multimae.kinds.{run.task.kind}",)
 
 
-def modalities_of(run: Run) -> tuple[str, ...]:
+def modalities_of(run: SuiteRun) -> tuple[str, ...]:
     """Name the modalities whose files a run reads."""
     truths = kind_of(run).truths(inputs=run.inputs, outputs=run.outputs, target=run.task.target)
     return tuple(dict.fromkeys((*run.inputs, *truths)))
 
 
-def _code(run: Run, *, data: Data) -> Code:
+def _code(run: SuiteRun, *, data: Data) -> Code:
     """Return the code that trains and that scores a run; scores decide on weights where some are selected by them."""
     scores_train = kind_of(run).selection(run.recipe) != "last" or run.judged_on != "test"
     return code_of((ENTRY_POINT, *modules_of(run, data=data)), scores_train=scores_train)
 
 
-def _parts(run: Run, *, code: Code, data: Data, source: PlannedRun | None) -> dict[str, dict[str, Any]]:
+def _parts(run: SuiteRun, *, code: Code, data: Data, source: PlannedRun | None) -> dict[str, dict[str, Any]]:
     return {
         "config": settings(run),
         "code": dict(code.training),
@@ -169,13 +169,13 @@ def _parts(run: Run, *, code: Code, data: Data, source: PlannedRun | None) -> di
     }
 
 
-def _start_of(run: Run, *, source: PlannedRun | None) -> dict[str, str]:
+def _start_of(run: SuiteRun, *, source: PlannedRun | None) -> dict[str, str]:
     if source:
         return {source.run.task.name: source.key}
     return {run.weights.name: run.weights.digest} if run.weights else {}
 
 
-def settings(run: Run) -> dict[str, Any]:
+def settings(run: SuiteRun) -> dict[str, Any]:
     """Flatten what was chosen for a run; a recipe field at its default is left out, so new fields rename nothing."""
     size = {f"size.{name}": _plain(value) for name, value in asdict(SIZES[run.size]).items()}
     return {

@@ -10,7 +10,7 @@ from benchmarks.kind import Config
 from benchmarks.recipes import Recipe
 from experiments.plan.planning import Data, PlannedRun, kind_of, modules_of, setup_of
 from experiments.plan.render_data import evaluations, micro_batch_size, train_dataloader, validation
-from experiments.plan.suite import Run
+from experiments.plan.suite import SuiteRun
 from multimae.record.paths import CheckpointDir, RunDir
 from multimae.tables.sizes import SIZES
 
@@ -65,7 +65,7 @@ def as_python(config: Mapping[str, Any], *, title: str) -> str:
     return f'"""{title}"""\n\n' + "\n".join(assignments) + "\n"
 
 
-def num_steps(run: Run, *, data: Data) -> int:
+def num_steps(run: SuiteRun, *, data: Data) -> int:
     """Return how many batches a training runs through; with accumulation, several make one optimizer step.
 
     An epoch leaves out its last, smaller step, as the reference's do. Nearest neighbours look at everything once.
@@ -94,7 +94,7 @@ def _init_from(planned: PlannedRun) -> str | None:
     return str(planned.run.weights.path) if planned.run.weights else None
 
 
-def _model(run: Run, *, data: Data) -> Config:
+def _model(run: SuiteRun, *, data: Data) -> Config:
     size, dataset = SIZES[run.size], data.spec
     backbone = {
         "type": "multimae.MultiMAE",
@@ -111,7 +111,7 @@ def _model(run: Run, *, data: Data) -> Config:
     return kind_of(run).model(setup_of(run, data=data), backbone=backbone)
 
 
-def _optim_wrapper(run: Run) -> Config:
+def _optim_wrapper(run: SuiteRun) -> Config:
     recipe = run.recipe
     wrapper: Config = {
         "type": {"fp32": "OptimWrapper", "bf16": "Bf16OptimWrapper", "fp16": "AmpOptimWrapper"}[recipe.precision],

@@ -4,10 +4,10 @@ from benchmarks.kind import Config
 from benchmarks.recipes import Recipe
 from experiments.plan.errors import UsageError
 from experiments.plan.planning import Data, kind_of, modalities_of, setup_of
-from experiments.plan.suite import Run
+from experiments.plan.suite import SuiteRun
 
 
-def train_dataloader(run: Run, *, data: Data) -> Config:
+def train_dataloader(run: SuiteRun, *, data: Data) -> Config:
     """Return the loader of the training split; nearest neighbours see every sample once."""
     once = kind_of(run).fit(run.recipe) == "neighbours"
     # Neighbours are compared as they are, unaugmented, with their labels at the size of the model's input.
@@ -32,7 +32,7 @@ def _part_of_train(recipe: Recipe) -> Config:
     return part
 
 
-def _folder(run: Run, *, data: Data, split: str, pipeline: Config) -> Config:
+def _folder(run: SuiteRun, *, data: Data, split: str, pipeline: Config) -> Config:
     recipe = run.recipe
     config: Config = {
         "type": "multimae.MultiModalFolder",
@@ -50,20 +50,20 @@ def _folder(run: Run, *, data: Data, split: str, pipeline: Config) -> Config:
     return config | kind_of(run).folder(recipe)
 
 
-def _augmentation(run: Run, *, data: Data) -> Config:
+def _augmentation(run: SuiteRun, *, data: Data) -> Config:
     return kind_of(run).augmentation(setup_of(run, data=data), common=_common(run))
 
 
-def _evaluation_pipeline(run: Run, protocol: str, *, data: Data) -> Config:
+def _evaluation_pipeline(run: SuiteRun, protocol: str, *, data: Data) -> Config:
     return kind_of(run).evaluation(setup_of(run, data=data), common=_common(run), protocol=protocol)
 
 
-def _common(run: Run) -> Config:
+def _common(run: SuiteRun) -> Config:
     """Return what every pipeline takes."""
     return {"inputs": list(run.inputs), "size": run.recipe.input_size}
 
 
-def evaluations(run: Run, *, data: Data) -> list[Config]:
+def evaluations(run: SuiteRun, *, data: Data) -> list[Config]:
     """Return what scores a finished run: the test split under every protocol, or held-out images for a trial."""
     if run.judged_on == "test":
         return [evaluation(run, protocol, data=data) for protocol in run.task.protocols]
@@ -76,7 +76,7 @@ def evaluations(run: Run, *, data: Data) -> list[Config]:
     return [held_out]
 
 
-def evaluation(run: Run, protocol: str, *, data: Data) -> Config:
+def evaluation(run: SuiteRun, protocol: str, *, data: Data) -> Config:
     """Return what scores a run on the test split under a protocol."""
     batch_size = micro_batch_size(run.recipe) if kind_of(run).is_batched(protocol) else 1
     folder = _folder(run, data=data, split="test", pipeline=_evaluation_pipeline(run, protocol, data=data))
@@ -97,7 +97,7 @@ def evaluation(run: Run, protocol: str, *, data: Data) -> Config:
     }
 
 
-def validation(run: Run, *, data: Data) -> Config | None:
+def validation(run: SuiteRun, *, data: Data) -> Config | None:
     """Return the primary evaluation on the data set's own validation split or what is held out of training, if any.
 
     Selection on the test split, the reference's way, validates there.

@@ -7,17 +7,17 @@ from pathlib import Path
 
 from benchmarks.task import Profile
 from experiments.plan.errors import PreconditionError, UsageError, unknown
-from experiments.plan.suite import SCRATCH, Suite, Weights
+from experiments.plan.suite import SCRATCH, StartingWeights, Suite
 from multimae.cache import cache_dir
 from multimae.checkpoints.catalogue import CATALOGUE, cached_path, fetch, published
-from multimae.checkpoints.download import DownloadError, Report
+from multimae.checkpoints.download import DownloadError, DownloadListener
 
 WEIGHT_SUFFIXES = (".pth", ".pt", ".safetensors")
 
 
 def resolve_starts(
     suite: Suite, *, chosen: Sequence[str] | None, profile: Profile
-) -> tuple[tuple[str, ...], tuple[Weights, ...]]:
+) -> tuple[tuple[str, ...], tuple[StartingWeights, ...]]:
     """Return the names of the checkpoints to measure, and those of them that are files.
 
     A choice is a pre-training of the suite, `scratch`, a name of the catalogue, or `name=path` or a path to a file of
@@ -33,20 +33,24 @@ def resolve_starts(
     return names, tuple(files.values())
 
 
-def fetch_published(weights: Sequence[Weights]) -> None:
+def fetch_published(weights: Sequence[StartingWeights]) -> None:
     """Download what is published and not in the cache yet."""
     for name in (file.name for file in weights if file.name in CATALOGUE):
         try:
-            fetch(published(name), cache=cache_dir(), report=Report(say=lambda line: print(line, file=sys.stderr)))
+            fetch(
+                published(name),
+                cache=cache_dir(),
+                report=DownloadListener(say=lambda line: print(line, file=sys.stderr)),
+            )
         except DownloadError as error:
             raise PreconditionError(str(error)) from error
 
 
-def _weights(choice: str, *, own: Sequence[str]) -> Weights:
+def _weights(choice: str, *, own: Sequence[str]) -> StartingWeights:
     if choice in CATALOGUE:
         checkpoint = published(choice)
         path = cached_path(checkpoint, cache=cache_dir())
-        return Weights(name=choice, path=path, digest=checkpoint.sha256_prefix)
+        return StartingWeights(name=choice, path=path, digest=checkpoint.sha256_prefix)
     name, separator, rest = choice.partition("=")
     if not separator and not choice.endswith(WEIGHT_SUFFIXES):
         raise unknown("checkpoint", choice, [*own, *CATALOGUE, "NAME=FILE"])
@@ -58,4 +62,4 @@ def _weights(choice: str, *, own: Sequence[str]) -> Weights:
         raise UsageError(f"{name!r} has a meaning of its own; give the file another name: my-{name}={path}")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Weights(name=name, path=path.resolve(), digest=digest)
+    return StartingWeights(name=name, path=path.resolve(), digest=digest)

@@ -84,7 +84,7 @@ class Suite:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Weights:
+class StartingWeights:
     """Published or own weights in a file, which transfers may start from under `name`."""
 
     name: str
@@ -93,7 +93,7 @@ class Weights:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class SuiteRun:
     """One training: a task from `inputs`, starting at `checkpoint`, with one seed.
 
     `outputs` are a pre-training's, `provides` the name under which transfers start from it; `weights` are what a
@@ -108,7 +108,7 @@ class Run:
     outputs: tuple[str, ...] = ()
     provides: str = ""
     checkpoint: str
-    weights: Weights | None = None
+    weights: StartingWeights | None = None
     seed: int
     recipe: Recipe
     size: str
@@ -135,16 +135,16 @@ def expand(
     size: str,
     seeds: Sequence[int],
     checkpoints: Sequence[str],
-    weights: Sequence[Weights] = (),
-) -> tuple[Run, ...]:
+    weights: Sequence[StartingWeights] = (),
+) -> tuple[SuiteRun, ...]:
     """List the suite's runs, the pre-trainings first; `recipes` holds the recipe of every task by name.
 
     Only what `checkpoints` name is pre-trained; `weights` are those of them that are files.
     """
     files = {file.name: file for file in weights}
 
-    def run(part: Transfer | Pretraining, checkpoint: str, seed: int) -> Run:
-        return Run(
+    def run(part: Transfer | Pretraining, checkpoint: str, seed: int) -> SuiteRun:
+        return SuiteRun(
             suite=suite.name,
             task=part.task,
             dataset=part.dataset or suite.dataset,

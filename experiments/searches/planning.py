@@ -13,7 +13,7 @@ from experiments.plan.planning import Data, PlannedRun, make_plan
 from experiments.plan.render import num_steps, render
 from experiments.plan.settings import resolve_recipes
 from experiments.plan.starts import resolve_starts
-from experiments.plan.suite import Run, Suite, Transfer, Weights, expand, load_suite
+from experiments.plan.suite import StartingWeights, Suite, SuiteRun, Transfer, expand, load_suite
 from experiments.searches.rungs import Bracket, make_brackets
 from experiments.searches.space import Space, load_space
 from experiments.searches.study import Direction, Objective
@@ -31,16 +31,16 @@ class SearchPlan:
 
     name: str
     suite: Suite
-    template: Run
+    template: SuiteRun
     pretrainings: tuple[PlannedRun, ...]
-    weights: tuple[Weights, ...]
+    weights: tuple[StartingWeights, ...]
     data: Data
     space: Space
     objective: Objective
     brackets: tuple[Bracket, ...]
     own_values: Mapping[str, Any]
 
-    def planned(self, run: Run) -> PlannedRun:
+    def planned(self, run: SuiteRun) -> PlannedRun:
         """Give a run of the search its key; what it starts from lies in the suite's folder."""
         runs = (*(pretraining.run for pretraining in self.pretrainings), run)
         planned = make_plan(runs, data=dict.fromkeys({one.dataset_name for one in runs}, self.data))[-1]

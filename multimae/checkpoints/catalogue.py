@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from multimae.checkpoints.download import SILENT, DownloadError, Report, download
+from multimae.checkpoints.download import SILENT, DownloadError, DownloadListener, download
 from multimae.record.nearest import unknown
 
 RELEASE_URL = "https://github.com/EPFL-VILAB/MultiMAE/releases/download/pretrained-weights"
@@ -115,7 +115,7 @@ def fetch(
     *,
     cache: Path,
     to: Path | None = None,
-    report: Report = SILENT,
+    report: DownloadListener = SILENT,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Path:
     """Return the path of a checkpoint's file below `cache`, or in the folder `to`: downloaded if need be, and verified.

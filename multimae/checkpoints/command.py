@@ -18,7 +18,7 @@ from multimae.checkpoints.catalogue import (
     fetch,
     published,
 )
-from multimae.checkpoints.download import DownloadError, Report
+from multimae.checkpoints.download import DownloadError, DownloadListener
 
 INTERRUPTED = 130
 
@@ -135,7 +135,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _shown(checkpoint: PublishedCheckpoint) -> Iterator[Report]:
+def _shown(checkpoint: PublishedCheckpoint) -> Iterator[DownloadListener]:
     """Tell on stderr what a download does: lines, and a bar where that is a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
@@ -144,7 +144,7 @@ def _shown(checkpoint: PublishedCheckpoint) -> Iterator[Report]:
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(checkpoint.name, *columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(checkpoint.name, total=checkpoint.num_bytes, visible=False)
-        yield Report(
+        yield DownloadListener(
             say=lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True),
             progress=lambda held, total: bar.update(task, completed=held, total=total, visible=True),
         )

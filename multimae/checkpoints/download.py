@@ -4,7 +4,6 @@ No library does both: `torch.hub.download_url_to_file` knows digests by their fi
 and loads torch, `huggingface_hub` goes on but verifies nothing, `pooch` starts anew and wants the whole digest.
 """
 
-import fcntl
 import hashlib
 import os
 import re
@@ -19,6 +18,8 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 from urllib.response import addinfourl
+
+from multimae.record import locks
 
 TIMEOUT_S = 20.0
 WAITS_S = (1.0, 2.0, 4.0, 8.0)
@@ -40,14 +41,14 @@ class _PassingError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class DownloadListener:
     """Take what a download tells: `say` a line; `progress` the bytes held and of how many, None where not known."""
 
     say: Callable[[str], object] = lambda line: None
     progress: Callable[[int, int | None], object] = lambda held, total: None
 
 
-SILENT = Report()
+SILENT = DownloadListener()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,12 @@ class _Offer:
 
 
 def download(
-    url: str, *, path: Path, sha256: str, report: Report = SILENT, sleep: Callable[[float], object] = time.sleep
+    url: str,
+    *,
+    path: Path,
+    sha256: str,
+    report: DownloadListener = SILENT,
+    sleep: Callable[[float], object] = time.sleep,
 ) -> Path:
     """Return `path`, once it holds a file whose SHA-256 begins with `sha256`; nothing else is ever renamed to it.
 
@@ -96,7 +102,7 @@ def _digest(file: BufferedRandom | BufferedReader) -> str:
 
 
 @contextmanager
-def _owned(path: Path, *, report: Report) -> Iterator[BufferedRandom]:
+def _owned(path: Path, *, report: DownloadListener) -> Iterator[BufferedRandom]:
     """Open a file to append to, for this process alone; remove it if it is empty in the end."""
     while True:
         with path.open("a+b") as file:
@@ -112,12 +118,10 @@ def _owned(path: Path, *, report: Report) -> Iterator[BufferedRandom]:
             return
 
 
-def _lock(file: BufferedRandom, *, report: Report) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+def _lock(file: BufferedRandom, *, report: DownloadListener) -> None:
+    if not locks.try_lock(file):
         report.say("another process is downloading this file; waiting for it")
-        fcntl.flock(file, fcntl.LOCK_EX)
+        locks.lock(file)
 
 
 def _is_at(path: Path, *, file: BufferedRandom) -> bool:
@@ -127,13 +131,15 @@ def _is_at(path: Path, *, file: BufferedRandom) -> bool:
         return False
 
 
-def _set_aside(path: Path, *, report: Report) -> None:
+def _set_aside(path: Path, *, report: DownloadListener) -> None:
     if path.exists():
         rejected = path.replace(path.with_name(f"{path.name}.rejected"))
         report.say(f"{path} is not the file wanted; it is now {rejected.name}")
 
 
-def _complete(part: BufferedRandom, *, url: str, sha256: str, report: Report, sleep: Callable[[float], object]) -> None:
+def _complete(
+    part: BufferedRandom, *, url: str, sha256: str, report: DownloadListener, sleep: Callable[[float], object]
+) -> None:
     """Fill `part` until its digest is the one wanted; bytes with another digest are thrown away."""
     if not _digest(part).startswith(sha256):  # all may have come before a kill
         _transfer(url, part=part, report=report, sleep=sleep)
@@ -148,7 +154,7 @@ def _complete(part: BufferedRandom, *, url: str, sha256: str, report: Report, sl
     os.fsync(part.fileno())
 
 
-def _transfer(url: str, *, part: BufferedRandom, report: Report, sleep: Callable[[float], object]) -> None:
+def _transfer(url: str, *, part: BufferedRandom, report: DownloadListener, sleep: Callable[[float], object]) -> None:
     """Append what `part` lacks; after an error that may pass, wait and go on."""
     for wait_s in (*WAITS_S, None):
         try:
@@ -162,7 +168,7 @@ def _transfer(url: str, *, part: BufferedRandom, report: Report, sleep: Callable
             sleep(wait_s)
 
 
-def _receive(url: str, *, part: BufferedRandom, report: Report) -> None:
+def _receive(url: str, *, part: BufferedRandom, report: DownloadListener) -> None:
     """Ask once for what `part` lacks and append it; it starts anew where the answer does not go on from its end."""
     held = part.seek(0, os.SEEK_END)
     try:
@@ -206,7 +212,7 @@ def _offer(answer: Answer) -> _Offer:
     return _Offer(start=0, total=int(length) if length.isdecimal() else None)
 
 
-def _append(answer: Answer, *, part: BufferedRandom, url: str, offer: _Offer, report: Report) -> None:
+def _append(answer: Answer, *, part: BufferedRandom, url: str, offer: _Offer, report: DownloadListener) -> None:
     held = offer.start
     if offer.total is not None:
         _check_room(part, needed=offer.total - held)

@@ -13,7 +13,7 @@ from multimae.registry import EVALUATORS
 from multimae.shapes import Float, Int
 
 
-class Answer(NamedTuple):
+class PixelAnswer(NamedTuple):
     """Hold the most likely class of every pixel and its logit, NaN where any class's is."""
 
     labels: Int[Tensor, "height width"]
@@ -61,7 +61,7 @@ class SegmentationMetric(Scoring):
         target: Int[Tensor, "target_height target_width"],
         content: Sequence[int],
         size: Sequence[int],
-    ) -> Answer:
+    ) -> PixelAnswer:
         scored = logits[: self.num_classes]
         standard = self.protocol == "standard"
         answer = most_likely(_cut(scored, content), size=size) if standard else most_likely(scored)
@@ -85,7 +85,7 @@ class SegmentationMetric(Scoring):
         return {name: 100 * share.item() for name, share in shares.items()}
 
 
-def most_likely(logits: Float[Tensor, "classes height width"], *, size: Sequence[int] | None = None) -> Answer:
+def most_likely(logits: Float[Tensor, "classes height width"], *, size: Sequence[int] | None = None) -> PixelAnswer:
     """Pick the class with the largest logit, the first of several, after resizing to `size` where it is given.
 
     Class by class, so that the resized logits of all classes are never held at once (1.8 GB for 150 classes and three
@@ -97,7 +97,7 @@ def most_likely(logits: Float[Tensor, "classes height width"], *, size: Sequence
         candidate = _resized(logits[index : index + 1], size=size)
         labels.masked_fill_(candidate > best, index)
         best = torch.maximum(best, candidate)
-    return Answer(labels=labels, logits=best)
+    return PixelAnswer(labels=labels, logits=best)
 
 
 def confusion(

@@ -37,7 +37,7 @@ Ranks = Mapping[str, Int[Tensor, "sample tokens"]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Column:
+class ShownModality:
     """One modality of all samples, to be shown in cells of `size`.
 
     `target` is None where it is unknown. `output` predicts it, empty if nothing does.
@@ -196,13 +196,13 @@ def _with_stand_ins(inputs: Maps, *, model: MultiMAEPretraining) -> Maps:
     return {**blank, **inputs}
 
 
-def _columns(model: MultiMAEPretraining, *, known: Maps, grid: Grid) -> list[Column]:
+def _columns(model: MultiMAEPretraining, *, known: Maps, grid: Grid) -> list[ShownModality]:
     """List the modalities that are known or predicted, inputs first."""
     outputs = {target.name: name for name, target in model.targets.items() if name != target.name}
     outputs |= {name: name for name, target in model.targets.items() if name == target.name}
     names = dict.fromkeys([*model.backbone.modalities, *outputs])
     return [
-        Column(
+        ShownModality(
             name=name,
             target=known.get(name),
             output=outputs.get(name, ""),
@@ -215,7 +215,7 @@ def _columns(model: MultiMAEPretraining, *, known: Maps, grid: Grid) -> list[Col
 
 
 def _predict(
-    model: MultiMAEPretraining, inputs: Maps, *, columns: Sequence[Column], settings: Settings, ranks: Ranks
+    model: MultiMAEPretraining, inputs: Maps, *, columns: Sequence[ShownModality], settings: Settings, ranks: Ranks
 ) -> dict[str, Tensor]:
     """Return per modality the pictures of every setting and sample: [setting, sample, ...]."""
     num_samples = next(iter(ranks.values())).shape[0]
@@ -244,7 +244,7 @@ def _batches(budgets: Sequence[Budget], *, size: int) -> Iterator[list[Budget]]:
 
 
 def _write_column(
-    column: Column, predictions: Tensor | None, *, num_samples: int, facts: DatasetSpec, folder: Path
+    column: ShownModality, predictions: Tensor | None, *, num_samples: int, facts: DatasetSpec, folder: Path
 ) -> dict[str, Any]:
     targets, kind = column.targets(), modality(column.name).kind
     shown = [maps for maps in (targets, predictions) if maps is not None]

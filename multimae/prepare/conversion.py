@@ -5,13 +5,12 @@ are renamed into place and recorded in the manifest; what is there and recorded 
 """
 
 import errno
-import fcntl
 import hashlib
 import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +24,7 @@ from multimae.data.arrangements import IMAGE_SUFFIXES
 from multimae.data.manifest import FileRecord, Manifest, Provenance, read_manifest
 from multimae.data.sample import DataError
 from multimae.processes import spread
+from multimae.record.locks import try_lock
 
 SCRATCH = ".unfinished"
 LOCK = ".prepare.lock"
@@ -148,12 +148,9 @@ def _owned(out: Path) -> Iterator[None]:
     """Keep other preparations out of a folder, and clear away what a killed one had begun."""
     out.mkdir(parents=True, exist_ok=True)
     with (out / LOCK).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DataError(f"another process is preparing {out}; wait for it, or choose another --out") from error
-        except OSError:
-            pass  # a file system without locks keeps nobody out
+        with suppress(OSError):  # a file system without locks keeps nobody out
+            if not try_lock(file):
+                raise DataError(f"another process is preparing {out}; wait for it, or choose another --out")
         shutil.rmtree(out / SCRATCH, ignore_errors=True)
         try:
             yield

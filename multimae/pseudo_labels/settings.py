@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from multimae.engine.failures import SettingsError
-from multimae.pseudo_labels.sources import Source
+from multimae.pseudo_labels.sources import LabelSource
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -23,7 +23,7 @@ class LabellingSettings:
 
     rgb_dir: Path
     out_dir: Path
-    sources: Mapping[str, Source]
+    sources: Mapping[str, LabelSource]
     prefix: str = "pseudo_"
     batch_size: int = 8
     device: Device = "auto"
@@ -71,7 +71,8 @@ class LabellingSettings:
     def from_plain(cls, values: Mapping[str, Any]) -> "LabellingSettings":
         """Return the settings that `plain` gave."""
         sources = {
-            name: Source(**{**source, "folder": Path(source["folder"])}) for name, source in values["sources"].items()
+            name: LabelSource(**{**source, "folder": Path(source["folder"])})
+            for name, source in values["sources"].items()
         }
         paths = {name: Path(values[name]) for name in ("rgb_dir", "out_dir")}
         return cls(**{**values, **paths, "sources": sources})

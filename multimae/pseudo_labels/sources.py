@@ -17,7 +17,7 @@ _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class LabelSource:
     """A network that is at hand: `model` as the user named it, its files, and the hash of those with its weights."""
 
     model: str
@@ -26,7 +26,7 @@ class Source:
     sha256: str
 
 
-def find_source(model: str) -> Source:
+def find_source(model: str) -> LabelSource:
     """Find, or download, the network that the user named."""
     folder = Path(model).expanduser()
     if not folder.is_dir():
@@ -34,10 +34,12 @@ def find_source(model: str) -> Source:
         folder = _download(model)
     if RunDir(folder).config.is_file() and RunDir(folder).run.is_file():
         checkpoint = _checkpoint_of_finished(folder)
-        return Source(model=model, kind="run", folder=folder.resolve(), sha256=sha256_of([checkpoint]))
+        return LabelSource(model=model, kind="run", folder=folder.resolve(), sha256=sha256_of([checkpoint]))
     if (folder / "config.json").is_file():
         _require_transformers(model)
-        return Source(model=model, kind="transformers", folder=folder.resolve(), sha256=sha256_of(_weights(folder)))
+        return LabelSource(
+            model=model, kind="transformers", folder=folder.resolve(), sha256=sha256_of(_weights(folder))
+        )
     raise DataError(
         f"{folder} holds no network: wanted config.json and *.safetensors, as transformers saves a model, or config.py "
         "and run.json, a run directory of this project"

@@ -4,6 +4,21 @@ import contextlib
 import fcntl
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, Any
+
+
+def try_lock(file: IO[Any]) -> bool:
+    """Lock an open file unless another process has it; say whether this one has it now. Closing it gives it back."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def lock(file: IO[Any]) -> None:
+    """Lock an open file, once no other process has it."""
+    fcntl.flock(file, fcntl.LOCK_EX)
 
 
 class FileLock:
@@ -25,15 +40,11 @@ class FileLock:
 
     def try_take(self) -> bool:
         """Take the lock unless another process has it; say whether this one has it now."""
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+        return try_lock(self._file)
 
     def take(self) -> None:
         """Take the lock, once no other process has it."""
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        lock(self._file)
 
     def close(self) -> None:
         """Give the lock back, so that a successor of this process finds it free."""
@@ -43,6 +54,6 @@ class FileLock:
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold a file's lock, waiting for it if need be."""
-    with FileLock(path) as lock:
-        lock.take()
+    with FileLock(path) as held:
+        held.take()
         yield

@@ -21,7 +21,7 @@ PREFERRED = ("nyuv2", "rooms")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pretraining:
+class FinishedPretraining:
     """A finished pre-training, as its folder tells; `finished` is in unix seconds."""
 
     directory: Path
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def find_pretraining(runs_dir: Path, *, run_dir: Path | None = None) -> Pretraining:
+def find_pretraining(runs_dir: Path, *, run_dir: Path | None = None) -> FinishedPretraining:
     """Return the pre-training of `run_dir`, else the newest finished one under `runs_dir`, nyuv2's on rooms first."""
     directories = [run_dir] if run_dir else list(finished_in(runs_dir))
     found = [pretraining for directory in directories if (pretraining := _read_pretraining(directory))]
@@ -63,7 +63,7 @@ def find_pretraining(runs_dir: Path, *, run_dir: Path | None = None) -> Pretrain
     return max(found, key=lambda one: ((one.suite, one.dataset) == PREFERRED, one.finished))
 
 
-def make_page(pretraining: Pretraining, *, files: Mapping[str, Path]) -> str:
+def make_page(pretraining: FinishedPretraining, *, files: Mapping[str, Path]) -> str:
     """Return the page about the modalities in `files`, or about a test frame of the pre-training's data set."""
     # Here, so that --help and what there is to say without a model do not wait for torch.
     from multimae.pictures.exploration import explore
@@ -79,7 +79,7 @@ def make_page(pretraining: Pretraining, *, files: Mapping[str, Path]) -> str:
         return render_page(index, folder=Path(folder), heading=_heading(pretraining, index=index, of_what=of_what))
 
 
-def _heading(pretraining: Pretraining, *, index: Index, of_what: str) -> Heading:
+def _heading(pretraining: FinishedPretraining, *, index: Index, of_what: str) -> Heading:
     facts = {
         "Pre-trained on": words.dataset_label(pretraining.dataset),
         "Model": pretraining.size,
@@ -100,11 +100,11 @@ def _check_there(paths: Iterable[Path]) -> None:
             raise DataError(f"{path}: there is no such file")
 
 
-def _read_pretraining(directory: Path) -> Pretraining | None:
+def _read_pretraining(directory: Path) -> FinishedPretraining | None:
     result, files = Result.read(directory), RunDir(directory)
     if result is None or result.kind != PRETRAINING or not CheckpointDir(files.checkpoints).last.is_file():
         return None
-    return Pretraining(
+    return FinishedPretraining(
         directory=directory,
         suite=result.suite,
         dataset=result.dataset,

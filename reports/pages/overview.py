@@ -9,8 +9,8 @@ from scipy.stats import rankdata
 from multimae.tables.metrics import Metric
 from reports.read.results import CONSTANT, inputs_order, metric_of
 from reports.say import words
-from reports.say.answers import Primary
-from reports.say.scoring import Scoring, scorings_of
+from reports.say.answers import PrimaryMetric
+from reports.say.scoring import TaskScoring, scorings_of
 from reports.say.stats import ALPHA
 from reports.say.tables import Cell, FrameRow, cell_of, checkpoint_order, marks_of, split
 
@@ -29,7 +29,7 @@ class OverviewRow:
     dataset: str
     inputs: str
     metric: Metric
-    scoring: Scoring
+    scoring: TaskScoring
     cells: tuple[Cell, ...]
 
     @property
@@ -92,7 +92,7 @@ class Overview:
         )
 
 
-def build_overview(frame: "pd.DataFrame", *, primaries: Sequence[Primary]) -> Overview | None:
+def build_overview(frame: "pd.DataFrame", *, primaries: Sequence[PrimaryMetric]) -> Overview | None:
     """Lay out the primary numbers of all transfers; None where there are so few that their own tables do."""
     judged = {primary.task: primary for primary in primaries}
     settings = {
@@ -121,7 +121,9 @@ def build_overview(frame: "pd.DataFrame", *, primaries: Sequence[Primary]) -> Ov
     )
 
 
-def _row(settings: Sequence[Sequence[FrameRow]], *, primary: Primary, inputs: str, scoring: Scoring) -> OverviewRow:
+def _row(
+    settings: Sequence[Sequence[FrameRow]], *, primary: PrimaryMetric, inputs: str, scoring: TaskScoring
+) -> OverviewRow:
     metric = metric_of(primary.metric)
     cells = [cell_of(rows, protocol=primary.protocol, metric=primary.metric) for rows in settings]
     candidates = {place: cell for place, cell in enumerate(cells) if cell.comparable}
@@ -136,7 +138,7 @@ def _row(settings: Sequence[Sequence[FrameRow]], *, primary: Primary, inputs: st
     )
 
 
-def _scoring(frame: "pd.DataFrame", *, primary: Primary) -> Scoring:
+def _scoring(frame: "pd.DataFrame", *, primary: PrimaryMetric) -> TaskScoring:
     return scorings_of(frame, task=primary.task, protocols=[primary.protocol])[0]
 
 

@@ -38,7 +38,7 @@ class Heading:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class LossCell:
     """One loss in words; `verdict` compares it with the best constant's: better, worse, or empty if it is no loss."""
 
     text: str
@@ -53,7 +53,7 @@ class CrossModal:
     lead: str
     num_images: int
     heads: tuple[str, ...]
-    rows: Mapping[str, tuple[Cell, ...]]
+    rows: Mapping[str, tuple[LossCell, ...]]
 
 
 def write_pages(results: SuiteResults, *, report_dir: Path) -> dict[str, str]:
@@ -146,24 +146,24 @@ def _cross_modal(index: Index) -> CrossModal | None:
     constant = scores["constant"]
     rows = {
         f"{label(source)} alone": tuple(
-            _cell(losses[name], constant=constant[name]) if name in losses else Cell(text="", note="given")
+            _cell(losses[name], constant=constant[name]) if name in losses else LossCell(text="", note="given")
             for name in outputs
         )
         for source, losses in scores["alone"].items()
     }
     random = f"{index['num_visible_tokens']} of {_num_tokens(index)} tokens, as in training"
     rows[random] = tuple(_cell(scores["masked"][name], constant=constant[name]) for name in outputs)
-    rows["nothing: the best constant"] = tuple(Cell(text=_number(constant[name])) for name in outputs)
+    rows["nothing: the best constant"] = tuple(LossCell(text=_number(constant[name])) for name in outputs)
     return CrossModal(
         lead=_lead(scores), num_images=scores["num_images"], heads=tuple(_head(name) for name in outputs), rows=rows
     )
 
 
-def _cell(loss: float | None, *, constant: float | None) -> Cell:
+def _cell(loss: float | None, *, constant: float | None) -> LossCell:
     if loss is None or constant is None:
-        return Cell(text=_number(loss))
+        return LossCell(text=_number(loss))
     note = f"{100 * (loss / constant - 1):+.0f} %".replace("-", "−") if constant else ""
-    return Cell(text=_number(loss), note=note, verdict="better" if loss < constant else "worse")
+    return LossCell(text=_number(loss), note=note, verdict="better" if loss < constant else "worse")
 
 
 def _lead(scores: Mapping[str, Any]) -> str:

@@ -33,7 +33,7 @@ SCRATCH, PRETRAIN = "scratch", "pretrain"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Primary:
+class PrimaryMetric:
     """The one number a task is judged by."""
 
     task: str
@@ -121,7 +121,7 @@ def lead(question: Question, answers: Sequence[Answer]) -> str:
     return sentence[0].upper() + sentence[1:] + "."
 
 
-def answer(frame: "pd.DataFrame", *, primary: Primary) -> tuple[Answer, ...]:
+def answer(frame: "pd.DataFrame", *, primary: PrimaryMetric) -> tuple[Answer, ...]:
     """Make every comparison `primary.task` allows, not yet corrected for their number."""
     settings = split(frame[frame["task"] == primary.task])
     values = {

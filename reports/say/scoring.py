@@ -17,7 +17,7 @@ _SELECTIONS: Mapping[str, str] = MappingProxyType(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scoring:
+class TaskScoring:
     """What a task's runs did under one protocol; several values where they differ, none while nothing has finished."""
 
     protocol: str
@@ -44,7 +44,7 @@ class Scoring:
         return f"predictions of the {self.protocol} protocol {' and '.join(told)}" if told else ""
 
 
-def scorings_of(frame: "pd.DataFrame", *, task: str, protocols: Sequence[str]) -> tuple[Scoring, ...]:
+def scorings_of(frame: "pd.DataFrame", *, task: str, protocols: Sequence[str]) -> tuple[TaskScoring, ...]:
     """Collect how `task` was scored under each protocol, the constant predictor left out."""
     scored = frame[(frame["task"] == task) & (frame["checkpoint"] != CONSTANT)]
 
@@ -52,7 +52,7 @@ def scorings_of(frame: "pd.DataFrame", *, task: str, protocols: Sequence[str]) -
         return tuple(sorted(scored.loc[scored["protocol"] == protocol, name].dropna().unique().tolist()))
 
     return tuple(
-        Scoring(
+        TaskScoring(
             protocol=protocol,
             num_images=found(protocol, "n"),
             selections=found(protocol, "selection"),
@@ -63,12 +63,12 @@ def scorings_of(frame: "pd.DataFrame", *, task: str, protocols: Sequence[str]) -
     )
 
 
-def scoring_notes(scorings: Sequence[Scoring]) -> tuple[str, ...]:
+def scoring_notes(scorings: Sequence[TaskScoring]) -> tuple[str, ...]:
     """Say in footnotes on how many images was scored, and which weights were where not the last ones."""
     return tuple(note for note in (_images(scorings), _weights(scorings)) if note)
 
 
-def _images(scorings: Sequence[Scoring]) -> str:
+def _images(scorings: Sequence[TaskScoring]) -> str:
     counts = {
         scoring.protocol: " or ".join(f"{number:,}" for number in scoring.num_images)
         for scoring in scorings
@@ -79,7 +79,7 @@ def _images(scorings: Sequence[Scoring]) -> str:
     return f"{next(iter(counts.values()))} test images" if counts else ""
 
 
-def _weights(scorings: Sequence[Scoring]) -> str:
+def _weights(scorings: Sequence[TaskScoring]) -> str:
     chosen = dict.fromkeys(selection for scoring in scorings for selection in scoring.selections)
     told = [_SELECTIONS.get(selection, "the last ones") for selection in chosen]
     return f"weights: {words.listed(told)}" if set(chosen) - {"last"} else ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 from multimae.tables.metrics import METRICS, Metric
 from reports.read.results import CONSTANT, inputs_order, metric_of
 from reports.say import words
-from reports.say.scoring import Scoring, scoring_notes, scorings_of
+from reports.say.scoring import TaskScoring, scoring_notes, scorings_of
 from reports.say.stats import ALPHA, Summary, holm, paired_difference, summarise
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     num_seeds: tuple[int, ...]
-    scorings: tuple[Scoring, ...]
+    scorings: tuple[TaskScoring, ...]
 
     @property
     def metrics(self) -> tuple[Metric, ...]:

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.speed import search
-from benchmarks.speed.search import Outcome, Size, search_at_once, search_in_batches
+from benchmarks.speed.search import Outcome, SearchSize, search_at_once, search_in_batches
 from benchmarks.speed.simulated import SimulatedTrainings
 from experiments.searches.study import Asked
 
-SMALL = Size(trials=15, slots=3)  # more than TPE draws at random
+SMALL = SearchSize(trials=15, slots=3)  # more than TPE draws at random
 SEEDS = range(3)
 
 
@@ -27,7 +27,7 @@ def test_no_slot_waits_for_a_batch(seed: int) -> None:
 
 def test_a_promotion_from_scratch_trains_the_same_steps_again() -> None:
     # With one slot nothing depends on durations: both searches choose, judge and promote alike.
-    alone = Size(trials=15, slots=1)
+    alone = SearchSize(trials=15, slots=1)
     walls = {
         source: search_at_once(alone, seed=0, pruner="asha", promoted_from=source).wall
         for source in ("checkpoint", "scratch")

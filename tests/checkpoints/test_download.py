@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from multimae.checkpoints.catalogue import cached_path, fetch, published
-from multimae.checkpoints.download import WAITS_S, DownloadError, Report
+from multimae.checkpoints.download import WAITS_S, DownloadError, DownloadListener
 from tests.made.weights_mirror import BODY, HALF, TINY, Fault, Mirror, held
 
 
@@ -25,7 +25,7 @@ def refuse_to_wait(seconds: float) -> None:
 def test_a_download_is_verified_and_the_second_needs_no_server(mirror: Mirror, cache: Path) -> None:
     lines: list[str] = []
     progress: list[tuple[int, int | None]] = []
-    report = Report(say=lines.append, progress=lambda held, total: progress.append((held, total)))
+    report = DownloadListener(say=lines.append, progress=lambda held, total: progress.append((held, total)))
     path = fetch(TINY, cache=cache, report=report)
     assert path == cache / "checkpoints" / TINY.file
     assert path.read_bytes() == BODY
@@ -83,7 +83,7 @@ def test_a_busy_server_is_asked_again(mirror: Mirror, cache: Path) -> None:
     mirror.faults = ["busy", "busy"]
     waits: list[float] = []
     lines: list[str] = []
-    assert fetch(TINY, cache=cache, sleep=waits.append, report=Report(say=lines.append)).read_bytes() == BODY
+    assert fetch(TINY, cache=cache, sleep=waits.append, report=DownloadListener(say=lines.append)).read_bytes() == BODY
     assert waits == list(WAITS_S[:2])
     assert lines[0] == f"{mirror.url}/{TINY.file} answered 503 Service Unavailable; trying again in 1 s"
 
@@ -131,7 +131,7 @@ def test_a_damaged_file_in_the_cache_is_set_aside(mirror: Mirror, cache: Path) -
     path.parent.mkdir(parents=True)
     path.write_bytes(b"damaged")
     lines: list[str] = []
-    assert fetch(TINY, cache=cache, report=Report(say=lines.append)).read_bytes() == BODY
+    assert fetch(TINY, cache=cache, report=DownloadListener(say=lines.append)).read_bytes() == BODY
     assert lines == [f"{path} is not the file wanted; it is now {path.name}.rejected"]
     assert (path.parent / f"{path.name}.rejected").read_bytes() == b"damaged"
 
@@ -154,7 +154,7 @@ def test_several_at_once_download_once(mirror: Mirror, cache: Path) -> None:
         if len(lines) == 4:
             mirror.go.set()
 
-    together(*[lambda: paths.append(fetch(TINY, cache=cache, report=Report(say=say)))] * 5)
+    together(*[lambda: paths.append(fetch(TINY, cache=cache, report=DownloadListener(say=say)))] * 5)
     assert paths == [cached_path(TINY, cache=cache)] * 5
     assert mirror.ranges == [None]
     assert set(lines) == {"another process is downloading this file; waiting for it"}
@@ -176,7 +176,7 @@ def test_one_who_waits_goes_on_from_what_the_other_left(mirror: Mirror, cache: P
 
     def second() -> None:
         mirror.arrived.wait(20)
-        paths.append(fetch(TINY, cache=cache, report=Report(say=lambda line: mirror.go.set())))
+        paths.append(fetch(TINY, cache=cache, report=DownloadListener(say=lambda line: mirror.go.set())))
 
     together(first, second)
     assert paths[0].read_bytes() == BODY
@@ -197,7 +197,7 @@ def test_one_who_waits_starts_anew_after_the_other_removed_its_file(mirror: Mirr
 
     def second() -> None:
         mirror.arrived.wait(20)
-        paths.append(fetch(TINY, cache=cache, report=Report(say=restore)))
+        paths.append(fetch(TINY, cache=cache, report=DownloadListener(say=restore)))
 
     together(first, second)
     assert paths[0].read_bytes() == BODY

@@ -13,7 +13,7 @@ from PIL import Image
 from benchmarks.nyuv2 import PRETRAINING
 from experiments.plan.planning import Data, make_plan
 from experiments.plan.rundirs import prepare
-from experiments.plan.suite import Run
+from experiments.plan.suite import SuiteRun
 from multimae.backbone import MultiMAE
 from multimae.checkpoints.files import write_tensors
 from multimae.checkpoints.loading import load_backbone, load_model
@@ -51,7 +51,7 @@ def prepared_pretraining(tmp_path: Path) -> Path:
         labels.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(halves).save(labels)
     short = {"input_size": 64, "batch_size": 4, "epochs": 2, "warmup_epochs": 0, "val_ratio": 0.0}
-    run = Run(
+    run = SuiteRun(
         suite="own",
         task=PRETRAINING,
         dataset="nyuv2",

@@ -19,7 +19,7 @@ from benchmarks.nyuv2 import DEPTH
 from experiments.drive import labelling
 from experiments.plan.planning import Data, make_plan
 from experiments.plan.rundirs import prepare
-from experiments.plan.suite import Run
+from experiments.plan.suite import SuiteRun
 from multimae.data.folder import MultiModalFolder
 from multimae.data.pipelines.pretraining import PretrainingAugmentation
 from multimae.data_cli import main
@@ -222,7 +222,7 @@ def rooms_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(tmp_path_factory: pytest.TempPathFactory, rooms_root: Path) -> Path:
     """A depth transfer from RGB, trained on rooms for two epochs."""
     recipe = replace(DEPTH.recipes["cpu"], epochs=2, warmup_epochs=0.2, val_ratio=0.0)
-    run = Run(
+    run = SuiteRun(
         suite="labeller",
         task=DEPTH,
         dataset="rooms",

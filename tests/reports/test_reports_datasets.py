@@ -12,7 +12,7 @@ from reports.make import Report, make_report
 from reports.pages.overview import Overview, build_overview
 from reports.read.results import COLUMNS
 from reports.say import words
-from reports.say.answers import Primary
+from reports.say.answers import PrimaryMetric
 from tests.made.fake_suite import DOMAINS, TRANSFERS, FakeSuite
 
 CHECKPOINTS = ("multimae-b-1600e", "mae-b-1600e", "scratch")
@@ -127,7 +127,7 @@ def overview_of(values: dict[tuple[str, str, str], list[float]], *, checkpoints:
                     }
                 )  # fmt: skip
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    primaries = [Primary(task=task, metric=metric, protocol="standard") for task, metric in metrics.items()]
+    primaries = [PrimaryMetric(task=task, metric=metric, protocol="standard") for task, metric in metrics.items()]
     overview = build_overview(frame, primaries=primaries)
     assert overview is not None
     return overview

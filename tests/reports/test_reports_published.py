@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.published import Published, all_published
 from experiments.plan.planning import settings
-from experiments.plan.suite import Run
+from experiments.plan.suite import SuiteRun
 from multimae.checkpoints.catalogue import CATALOGUE
 from multimae.tables.metrics import METRICS
 from multimae.tables.sizes import SIZES
@@ -26,7 +26,7 @@ TASK = {"task": "nyuv2-semseg", "inputs": "rgb"}
 def settings_of(task: str) -> dict[str, Any]:
     """Return what a driver records of a run by the published recipe."""
     measured = next(row for row in all_published() if row.task == task).reproduced
-    run = Run(
+    run = SuiteRun(
         suite="nyuv2", task=measured, dataset="nyuv2", inputs=("rgb",), checkpoint=WEIGHTS, seed=0,
         recipe=measured.recipes["paper"], size="base", profile="paper",
     )  # fmt: skip

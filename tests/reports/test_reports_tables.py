@@ -12,7 +12,7 @@ from reports.draw.figures import Line, Panel, draw, interval, mean_curve, thinne
 from reports.pages import render
 from reports.read.results import COLUMNS, CONSTANT
 from reports.say import words
-from reports.say.answers import Answer, Primary, answer, corrected, lead
+from reports.say.answers import Answer, PrimaryMetric, answer, corrected, lead
 from reports.say.losses import losses_of
 from reports.say.tables import build_table, footnotes
 
@@ -46,7 +46,7 @@ def marks_of(values: Mapping[Setting, Sequence[float]], *, metric: str = "miou")
 
 
 def answers_of(values: Mapping[Setting, Sequence[float]], *, metric: str = "miou") -> dict[str, Answer]:
-    primary = Primary(task="nyuv2-semseg", metric=metric, protocol="standard")
+    primary = PrimaryMetric(task="nyuv2-semseg", metric=metric, protocol="standard")
     found = answer(frame_of(values, metric=metric), primary=primary)
     questions = dict.fromkeys(one.question for one in found)
     return {
@@ -176,7 +176,7 @@ def test_all_pretrainings_share_a_table_and_the_constants_are_said_once() -> Non
 
 def test_several_pretrainings_are_compared_with_scratch_and_with_the_suite_s_own() -> None:
     frame = frame_of(APART | {("alpha5", "rgb"): [26.0, 28.1, 27.0]})
-    found = answer(frame, primary=Primary(task="nyuv2-semseg", metric="miou", protocol="standard"))
+    found = answer(frame, primary=PrimaryMetric(task="nyuv2-semseg", metric="miou", protocol="standard"))
     said = {(one.question, one.setting): one.difference.mean for one in found if one.question != "baseline"}
     assert said == {
         ("pretraining", "pre-trained, from rgb"): pytest.approx(5.0),
