@@ -2,6 +2,9 @@
 
 The first process of a job stays a small parent: it starts the ranks with the variables that `torchrun` sets, hands
 signals on, and ends all of them when one fails, whose others would wait for it for ever.
+
+torchrun does much of this, too, but loads torch first: a signal in those seconds ends it without an exit.json. It ends
+with 1 whatever a rank says, and a failure reaches the others as SIGTERM at once, like a wish to stop.
 """
 
 import logging
