@@ -18,6 +18,7 @@ from multimae.engine.job import execute
 from multimae.engine.rungs import read_until
 from multimae.engine.signals import StopRequest
 from multimae.record.attempt import Attempt
+from multimae.record.endings import Exit
 from multimae.record.state import run_state
 from tests.made.brief_suite import SUITE as BRIEF
 from tests.made.tinydata import write_frames
