@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from multimae.data.sample import DataError
 
 NAME = "manifest.jsonl"
 SCHEMA = 1
-PACKAGES = ("multimae", "numpy", "pillow", "h5py", "scipy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,14 +159,3 @@ def _plain(provenance: Provenance) -> dict[str, Any]:
 
 def _line(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of the packages that act in a preparation."""
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "missing"
-    return found

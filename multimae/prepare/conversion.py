@@ -25,12 +25,15 @@ from multimae.data.manifest import FileRecord, Manifest, Provenance, read_manife
 from multimae.data.sample import DataError
 from multimae.processes import spread
 from multimae.record.locks import try_lock
+from multimae.record.versions import versions
 
 SCRATCH = ".unfinished"
 LOCK = ".prepare.lock"
 ITEMS_PER_BATCH = 8
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 CANNOT_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS})
+PACKAGES = ("multimae", "numpy", "pillow", "h5py", "scipy")
+"""The packages that act in a preparation."""
 PIXELS: Mapping[str, tuple[str, int]] = MappingProxyType(
     {
         "1": ("bool", 1),
@@ -172,7 +175,7 @@ def _claim(out: Path, *, provenance: Provenance, items: Sequence[Item]) -> Manif
             f"{stray} was not written by this command (there is no {manifests.NAME} in {out}); choose another --out, "
             "or move the files away"
         )
-    return Manifest(provenance=provenance, versions=manifests.versions())
+    return Manifest(provenance=provenance, versions=versions(PACKAGES))
 
 
 def _is_done(item: Item, *, out: Path, recorded: Mapping[str, FileRecord]) -> bool:
