@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.plan.fingerprint import digest
-from experiments.plan.planning import Parts, new_key
+from experiments.plan.planning import PROTOCOL, Parts, new_key
 from multimae.record.paths import RunDir
 from multimae.record.result import Result
 from multimae.record.run import Run
@@ -82,12 +82,14 @@ def trained_alike(then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
 
 
 def first_scoring(now: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the code of the first release of schema 2 that scores as the last one of schema 1 does, module by module.
+    """Return what scores in the first release of schema 2 as in the last one of schema 1: code, module by module.
 
-    `now` names the modules; those that were not there then are left out.
+    `now` names the modules; those that were not there then are left out. Protocols were not recorded then, and are
+    taken to be those of now.
     """
+    protocols = {name: value for name, value in now.items() if name.startswith(PROTOCOL)}
     after = tables_of_schema_1()["after"]
-    return {name: after[name] for name in now if name in after}
+    return {name: after[name] for name in now if name in after} | protocols
 
 
 @cache

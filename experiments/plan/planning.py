@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from benchmarks.kind import Setup, TaskKind
+from benchmarks.kind import Config, Setup, TaskKind
 from benchmarks.kinds import kind
 from benchmarks.recipes import Recipe
 from experiments.plan.fingerprint import Code, code_of, digest, environment
@@ -14,6 +14,8 @@ from multimae.data.spec import DatasetSpec, spec
 from multimae.tables.sizes import SIZES
 
 ENTRY_POINT = "multimae.engine.job"
+PROTOCOL = "protocol "
+"""Begins the names of protocols among what scores a run; the others are names of modules."""
 Parts = Mapping[str, Mapping[str, Any]]
 
 
@@ -49,8 +51,8 @@ class Data:
 class PlannedRun:
     """A run with its data and identity: `parts` lists everything the digest in its key covers.
 
-    `scoring` is the code that scores it, which the key does not cover. `start`: the file of weights it starts from,
-    relative to its folder, where that is not of a run it `depends_on`.
+    `scoring` is the code and the protocols that score it, which the key does not cover. `start`: the file of weights it
+    starts from, relative to its folder, where that is not of a run it `depends_on`.
     """
 
     run: SuiteRun
@@ -86,7 +88,7 @@ def make_plan(
             data=data[run.dataset_name],
             key=key_of(run.name, parts),
             parts=parts,
-            scoring=code.scoring,
+            scoring={**code.scoring, **_protocols(run, data=data[run.dataset_name])},
             depends_on=(source.key,) if source else (),
         )
         plan.append(planned)
@@ -121,6 +123,11 @@ def setup_of(run: SuiteRun, *, data: Data) -> Setup[Any]:
     )
 
 
+def common_of(run: SuiteRun) -> Config:
+    """Return what every pipeline of a run takes."""
+    return {"inputs": list(run.inputs), "size": run.recipe.input_size}
+
+
 def modules_of(run: SuiteRun, *, data: Data) -> tuple[str, ...]:
     """Name the modules a job of this run imports by name; what those import follows from them."""
     return (*training_modules(run, data=data), *scoring_modules(run))
@@ -153,6 +160,21 @@ def _code(run: SuiteRun, *, data: Data) -> Code:
     """Return the code that trains and that scores a run; scores decide on weights where some are selected by them."""
     scores_train = kind_of(run).selection(run.recipe) != "last" or run.judged_on != "test"
     return code_of((ENTRY_POINT, *modules_of(run, data=data)), scores_train=scores_train)
+
+
+def _protocols(run: SuiteRun, *, data: Data) -> dict[str, str]:
+    """Return a digest of what each protocol does on the test split: how samples are shown, and what scores them."""
+    if run.judged_on != "test":
+        return {}
+    setup, kind_ = setup_of(run, data=data), kind_of(run)
+    does = {
+        protocol: [
+            kind_.evaluation(setup, common=common_of(run), protocol=protocol),
+            kind_.evaluator(data.spec, protocol=protocol),
+        ]
+        for protocol in run.task.protocols
+    }
+    return {f"{PROTOCOL}{protocol}": digest(config)[:8] for protocol, config in does.items()}
 
 
 def _parts(run: SuiteRun, *, code: Code, data: Data, source: PlannedRun | None) -> dict[str, dict[str, Any]]:

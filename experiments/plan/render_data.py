@@ -3,7 +3,7 @@
 from benchmarks.kind import Config
 from benchmarks.recipes import Recipe
 from experiments.plan.errors import UsageError
-from experiments.plan.planning import Data, kind_of, modalities_of, setup_of
+from experiments.plan.planning import Data, common_of, kind_of, modalities_of, setup_of
 from experiments.plan.suite import SuiteRun
 
 
@@ -51,16 +51,11 @@ def _folder(run: SuiteRun, *, data: Data, split: str, pipeline: Config) -> Confi
 
 
 def _augmentation(run: SuiteRun, *, data: Data) -> Config:
-    return kind_of(run).augmentation(setup_of(run, data=data), common=_common(run))
+    return kind_of(run).augmentation(setup_of(run, data=data), common=common_of(run))
 
 
 def _evaluation_pipeline(run: SuiteRun, protocol: str, *, data: Data) -> Config:
-    return kind_of(run).evaluation(setup_of(run, data=data), common=_common(run), protocol=protocol)
-
-
-def _common(run: SuiteRun) -> Config:
-    """Return what every pipeline takes."""
-    return {"inputs": list(run.inputs), "size": run.recipe.input_size}
+    return kind_of(run).evaluation(setup_of(run, data=data), common=common_of(run), protocol=protocol)
 
 
 def evaluations(run: SuiteRun, *, data: Data) -> list[Config]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.plan.planning import Parts, PlannedRun
+from experiments.plan.planning import PROTOCOL, Parts, PlannedRun
 from multimae.record.paths import RunDir
 from multimae.record.result import Result
 from multimae.record.run import Run
@@ -36,11 +36,17 @@ def why_new(planned: PlannedRun, *, suite_dir: Path) -> list[str]:
 
 
 def why_scored_again(planned: PlannedRun, *, suite_dir: Path) -> list[str]:
-    """Name the modules whose change makes other scores of a finished run's weights."""
+    """Name the modules and protocols whose change makes other scores of a finished run's weights."""
     result = Result.read(suite_dir / planned.key)
     then, now = (result.scoring if result else {}), planned.scoring
     changed = [name for name in sorted({*then, *now}) if then.get(name) != now.get(name)]
-    return [f"{name.partition('.')[2].replace('.', '/')}.py changed" for name in changed]
+    return [_changed(name, then=then.get(name), now=now.get(name)) for name in changed]
+
+
+def _changed(name: str, *, then: str | None, now: str | None) -> str:
+    if not name.startswith(PROTOCOL):
+        return f"{name.partition('.')[2].replace('.', '/')}.py changed"
+    return f"{name} was " + ("added" if then is None else "dropped" if now is None else "changed")
 
 
 def reasons_of(

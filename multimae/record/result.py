@@ -89,8 +89,8 @@ class Result:
 
     `rows` are its numbers, `baselines` those of a constant predictor on the same samples. `selected` says which weights
     were scored. `counts` are numbers of a job that is no training. `seconds` add up the attempts, waiting left out;
-    `started` and `finished` are in unix seconds. `scoring` is the code that scored, `earlier` what other code scored.
-    `accepted` lists changes of code after which a user has kept the result.
+    `started` and `finished` are in unix seconds. `scoring` is the code and protocols that scored, `earlier` what others
+    scored. `accepted` lists changes of code after which a user has kept the result.
     """
 
     key: str

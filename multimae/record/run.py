@@ -36,8 +36,8 @@ class Run:
     """One training, or another job on its engine.
 
     `kind` is the kind of its task. `settings` are flat, a recipe's fields at their defaults left out. `digest` lists
-    all that the key covers, by part; `scoring` the code that scores it, which the key does not cover. `job` names the
-    module that does the work where that is no training.
+    all that the key covers, by part; `scoring` the code and protocols that score it, which the key does not cover.
+    `job` names the module that does the work where that is no training.
     """
 
     key: str

@@ -18,6 +18,11 @@ from tests.made.tinydata import write_frames
 ROOT = Path(__file__).parents[2]
 
 
+BOTH, STANDARD = (
+    f'loss="cross_entropy",\n    protocols={names},' for names in ('("standard", "paper")', '("standard",)')
+)
+
+
 class Project:
     """A copy of the project with a runs folder of its own."""
 
@@ -28,6 +33,7 @@ class Project:
             ignored = shutil.ignore_patterns("__pycache__", "*.xz", "_bundle")
             shutil.copytree(ROOT / folder, self.home / folder, ignore=ignored)
         self.data = write_frames(home / "data")
+        self.edit("benchmarks/nyuv2.py", BOTH, STANDARD)
 
     def edit(self, file: str, old: str, new: str) -> None:
         path = self.home / file
@@ -86,6 +92,24 @@ def test_a_mended_metric_scores_its_runs_again_and_trains_none(project: Project)
     assert new["earlier"][0]["rows"] == old["rows"]
     trained = [event for event in spool(folders["nyuv2-depth"], 2) if "train/loss" in event.get("values", {})]
     assert not trained
+    assert "nothing to start: 3 finished" in project.sweep().stdout
+
+
+def test_an_added_protocol_scores_its_runs_again_and_trains_none(project: Project) -> None:
+    before, folders = project.results(), run_dirs(project.runs)
+    assert {row["protocol"] for row in before["nyuv2-semseg"]["rows"]} == {"standard"}
+    project.edit("benchmarks/nyuv2.py", STANDARD, BOTH)
+    planned = project.sweep("--dry-run", "--why").stdout
+    assert f"{folders['nyuv2-semseg'].name} is scored again: protocol paper was added" in planned
+    assert "new:" not in planned
+    project.sweep()
+    after = project.results()
+    assert run_dirs(project.runs) == folders
+    for task in ("nyuv2-pretrain", "nyuv2-depth"):
+        assert after[task] == before[task]
+    rows = after["nyuv2-semseg"]["rows"]
+    assert [row for row in rows if row["protocol"] == "standard"] == before["nyuv2-semseg"]["rows"]
+    assert {row["protocol"] for row in rows} == {"standard", "paper"}
     assert "nothing to start: 3 finished" in project.sweep().stdout
 
 
