@@ -10,7 +10,7 @@ COMMANDS = {
     "search": ("experiments.search", "search over fields of a recipe with Optuna"),
     "report": ("reports.make", "make the report of a suite again, from its runs"),
     "track": ("experiments.track.command", "mirror the runs' records into MLflow"),
-    "gc": ("experiments.gc", "free what the runs folder holds and nothing needs"),
+    "gc": ("experiments.free", "free what the runs folder holds and nothing needs"),
     "data": ("multimae.data_cli", "prepare, check and pack data sets, make pseudo labels"),
     "demo": ("reports.pages.demo", "make a page with the predictions of a pre-training for an image"),
     "weights": ("multimae.checkpoints.command", "list, download and export published checkpoints"),

@@ -63,7 +63,8 @@ def print_lost(states: Mapping[str, RunState], *, console: Console) -> bool:
     """Name the runs that have not finished and why; say whether there are any."""
     lost = {key: state for key, state in states.items() if state.status != "finished"}
     for key, state in lost.items():
-        say(": ".join(part for part in (key, state.text, state.message) if part), console=console)
+        how = f"{state.status} ({state.kind})" if state.text != state.status else state.status
+        say(": ".join(part for part in (key, how, state.message) if part), console=console)
     return bool(lost)
 
 

@@ -131,6 +131,8 @@ def _runner(config: Config, *, attempt: Attempt, hooks: list[Hook], launcher: La
         default_scope=config.default_scope,
         log_level="ERROR",
         launcher=launcher,
+        # mmengine keeps what it makes by this name and the second: two runs of one process may begin in the same one.
+        experiment_name=str(attempt.folder),
         cfg=config,
     )
 

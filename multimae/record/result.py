@@ -11,6 +11,8 @@ from multimae.record.paths import RunDir
 from multimae.record.run import Judged, Run
 
 SCHEMA = 2
+ALWAYS = ("rows", "baselines", "predictions", "notes")
+"""Written even where they are empty, for scripts that read the file; other empty fields are left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +150,8 @@ class Result:
     def write(self, run_dir: Path) -> None:
         """Write result.json, by which the run is finished; whole or not at all."""
         record = {**asdict(self), "schema": SCHEMA}
-        write_json(RunDir(run_dir).result, {name: value for name, value in record.items() if value not in ("", {}, ())})
+        kept = {name: value for name, value in record.items() if name in ALWAYS or value not in ("", {}, ())}
+        write_json(RunDir(run_dir).result, kept)
 
 
 def results_before(run_dir: Path) -> tuple[Result, ...]:

@@ -39,6 +39,8 @@ class Sweep:
         command = record.get("command", ())
         known["command"] = (command,) if isinstance(command, str) else tuple(command)
         known["keys"] = tuple(record["keys"])
+        if "datasets" not in record and "num_train" in record:  # written before a suite could span data sets
+            known["datasets"] = {record["dataset"]: {name: record[name] for name in ("num_train", "num_test")}}
         return cls(**known)
 
     def write(self, suite_dir: Path) -> None:

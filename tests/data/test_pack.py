@@ -33,7 +33,6 @@ from multimae.engine.signals import StopRequest
 from multimae.packing.source import PackSource
 from multimae.prepare.conversion import Converted, prepare
 from multimae.record.attempt import Attempt
-from multimae.record.run import Run
 from multimae.testing import DatasetContract
 from tests.engine.test_engine_resume import StopAfter
 from tests.made import tiny_dataset
@@ -244,13 +243,13 @@ def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     for attempt in (Attempt(run_dir=whole, number=1), Attempt(run_dir=broken, number=1)):
         attempt.start()
         if attempt.run_dir == whole:
-            execute(attempt, run=Run.read(attempt.run_dir), stop=StopRequest())
+            execute(attempt, stop=StopRequest())
             continue
         with pytest.raises(PreemptedError):
-            execute(attempt, run=Run.read(attempt.run_dir), stop=StopAfter(3))
+            execute(attempt, stop=StopAfter(3))
     again = Attempt(run_dir=broken, number=2)
     again.start()
-    execute(again, run=Run.read(again.run_dir), stop=StopRequest())
+    execute(again, stop=StopRequest())
     expected, resumed = (load_checkpoint(run_dir / "checkpoints") for run_dir in (whole, broken))
     assert expected is not None
     assert resumed is not None

@@ -58,12 +58,12 @@ def planned_run(tmp_path: Path) -> PlannedRun:
 
 def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     planned = planned_run(tmp_path)
-    whole = prepare(planned, suite_dir=tmp_path / "whole")
+    whole = prepare(planned, suite_dir=tmp_path / "whole", keep="all")
     attempt = Attempt(run_dir=whole, number=1)
     attempt.start()
     execute(attempt, stop=StopRequest())
 
-    broken = prepare(planned, suite_dir=tmp_path / "broken")
+    broken = prepare(planned, suite_dir=tmp_path / "broken", keep="all")
     first, second = (Attempt(run_dir=broken, number=number) for number in (1, 2))
     first.start()
     with pytest.raises(PreemptedError):

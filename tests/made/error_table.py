@@ -52,13 +52,13 @@ TABLE = (
         "misspelt data set",
         "multimae data verify nyu2 --data-root DATA",
         2,
-        "multimae data verify: error: argument NAME: unknown data set 'nyu2'; nearest: nyuv2...; known: ...",
+        "multimae data verify: error: argument NAME: no data set 'nyu2'; did you mean nyuv2 ... (known: ...)",
     ),
     row(
         "misspelt recipe key",
         "python experiments/sweep.py --suite nyuv2 --set recipe.lrr=1 --dry-run",
         2,
-        "sweep: no field of TransferRecipe 'lrr'; did you mean lr ...",
+        "sweep: no field of TransferRecipe 'lrr'; did you mean lr? (known: ...)",
     ),
     row(
         "misspelt start",
@@ -103,7 +103,7 @@ TABLE = (
         VERIFY,
         0,
         "warning: folder that nothing reads: train/mask; rename it if it is one of those",
-        "nearest: mask_valid",
+        "no modality 'mask'; did you mean mask_valid? ...",
     ),
     row(
         "truncated PNG",

@@ -72,7 +72,7 @@ class FakeSuite:
         run_dir = self.runs_dir / self.suite / key
         described = self.described(key, task=task, checkpoint=checkpoint, inputs=inputs) | {"seed": seed}
         self.write(run_dir / "run.json", described | {"dataset": {"name": dataset}})
-        if state != "queued":
+        if state != "new":
             self.attempt(run_dir, state=state)
             self.spool(run_dir, task=task, better=checkpoint != "scratch", seed=seed, done=state == "finished")
         if state == "finished":
@@ -93,13 +93,20 @@ class FakeSuite:
             "depends_on": [PRETRAINING] if checkpoint == "pretrain" else [],
             "primary": {"metric": measured(task)[0], "protocol": "masked" if pretraining else "standard"},
             "settings": {"task": task, **self.settings},
-            "digest": {"config": key[-8:], "code": "c0de", "data": "da7a", "checkpoint": "", "environment": "e"},
+            "digest": {"config": {"task": task}, "code": {"multimae.layers": "c0de"}, "data": {"name": "nyuv2"}},
         }  # fmt: skip
 
     def attempt(self, run_dir: Path, *, state: str, number: int = 1) -> None:
         folder = run_dir / "attempts" / str(number)
         self.write(
-            folder / "job.json", {"attempt": number, "job_id": "7", "executor": "local", "submitted": time.time() - 900}
+            folder / "job.json",
+            {
+                "attempt": number,
+                "job_id": "7",
+                "executor": "local",
+                "submitted": time.time() - 900,
+                "name": run_dir.name,
+            },
         )
         self.write(folder / "started.json", {"pid": 1, "host": "node", "time": time.time() - 890})
         (folder / "err.log").write_text("the end\n")

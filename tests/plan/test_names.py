@@ -160,7 +160,7 @@ def test_a_field_that_is_passed_on_keeps_its_name(suite: str) -> None:
 
 def test_a_task_is_checked_by_its_kind() -> None:
     task = load_suite("nyuv2").transfers[0].task
-    with pytest.raises(ValueError, match="no kind of task 'semsge'; known, nearest first: semseg"):
+    with pytest.raises(ValueError, match="no kind of task 'semsge'; did you mean semseg"):
         replace(task, kind="semsge")
     with pytest.raises(ValueError, match="a task of kind 'regression' names the modality it predicts"):
         replace(task, kind="regression")

@@ -16,9 +16,9 @@ import torch
 from PIL import Image
 
 from benchmarks.nyuv2 import DEPTH
-from experiments.drive import labelling
 from experiments.plan.planning import Data, make_plan
 from experiments.plan.rundirs import prepare
+from experiments.plan.shards import plan_shards, prepare_shard
 from experiments.plan.suite import SuiteRun
 from multimae.data.folder import MultiModalFolder
 from multimae.data.pipelines.pretraining import PretrainingAugmentation
@@ -142,8 +142,8 @@ def shard(networks: Path, tmp_path: Path, *, num_images: int) -> Path:
         batch_size=1,
         device="cpu",
     )
-    ((key, its),) = labelling.plan(settings, images=list_images(settings.rgb_dir), num_shards=1).items()
-    labelling.prepare(tmp_path / "runs" / key, settings=its)
+    ((key, its),) = plan_shards(settings, images=list_images(settings.rgb_dir), num_shards=1).items()
+    prepare_shard(tmp_path / "runs" / key, settings=its)
     return tmp_path / "runs" / key
 
 

@@ -32,7 +32,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> FakeSuite:
         ("nyuv2-semseg", "pretrain", "depth", 1): "data",
         ("nyuv2-semseg", "scratch", "depth", 2): "running",
         ("nyuv2-depth", "scratch", "rgb", 1): "nan",
-        ("nyuv2-depth", "pretrain", "rgb", 2): "queued",
+        ("nyuv2-depth", "pretrain", "rgb", 2): "new",
     }
     for task, choices in INPUTS.items():
         for inputs in choices:
@@ -98,7 +98,7 @@ def test_the_parquet_holds_every_value_and_every_run(suite: FakeSuite, page: str
     assert found == suite.values
     assert set(frame["run"]) == set(suite.keys)
     unfinished = frame[frame["metric"].isna()]
-    assert sorted(unfinished["status"]) == ["diverged", "failed: data", "queued", "running"]
+    assert sorted(unfinished["status"]) == ["diverged", "failed: data", "new", "running"]
     assert unfinished["value"].isna().all()
     assert set(frame.loc[frame["metric"] == "rmse", "unit"]) == {"m"}
     assert not frame.loc[frame["metric"] == "rmse", "higher_is_better"].any()
@@ -115,7 +115,7 @@ def test_the_page_needs_nothing_but_itself(suite: FakeSuite, page: str) -> None:
 def test_the_page_says_rooms_and_lists_failures_first(page: str) -> None:
     assert page.count("never to be compared with published numbers") >= 3
     runs = page[page.index('<section id="runs">') :]
-    assert re.findall(r'chip (\w+)"', runs)[:6] == ["failed", "diverged"] * 2 + ["running", "queued"]
+    assert re.findall(r'chip (\w+)"', runs)[:6] == ["failed", "diverged"] * 2 + ["running", "new"]
     assert "truncated &lt;PNG&gt;" in runs
     assert "Repair or replace the file" in runs
 
@@ -143,7 +143,7 @@ def test_latex_is_balanced_and_escaped(suite: FakeSuite, page: str) -> None:
 def test_a_sweep_that_has_only_begun_can_be_reported(tmp_path: Path) -> None:
     suite = FakeSuite(runs_dir=tmp_path)
     suite.add(task="nyuv2-pretrain", checkpoint="scratch", inputs="rgb+depth+semseg", seed=0, state="data")
-    suite.add(task="nyuv2-semseg", checkpoint="pretrain", inputs="rgb", seed=0, state="queued")
+    suite.add(task="nyuv2-semseg", checkpoint="pretrain", inputs="rgb", seed=0, state="new")
     suite.add(task="nyuv2-semseg", checkpoint="scratch", inputs="rgb", seed=0, state="running")
     suite.keys.append("nyuv2-depth-scratch-rgb-s0-0badcafe")  # planned, its directory not made yet
     suite.finish()

@@ -46,7 +46,7 @@ def trials_of(runs: Path) -> list[Path]:
 
 def starts(folder: Path) -> list[int]:
     """The step that each attempt of a run went on from."""
-    return [spool(folder, number)[0]["resumed_from_step"] for number in attempts_of(folder)]
+    return [spool(folder, attempt.number)[0]["resumed_from_step"] for attempt in attempts_of(folder)]
 
 
 def tells(runs: Path) -> list[int]:
@@ -111,7 +111,7 @@ def test_a_detached_driver_is_there_once_and_outlives_its_time_limit(tmp_path: P
     code, said = ended(data, runs, *options)
     assert code == 3
     assert f"job {job.job_id} drives the search already" in said
-    assert attempts_of(runs / "tried" / "driver") == [1]
+    assert [attempt.number for attempt in attempts_of(runs / "tried" / "driver")] == [1]
     subprocess.run([*nodes, "State=RESUME"], check=True)
     log = runs / "tried" / "driver" / "attempts" / "1" / "out.log"
     wait_for(lambda: list(runs.glob("tried/*/checkpoints/last.pth")))
