@@ -49,9 +49,8 @@ class KnownRuns:
     def _is_same(self, run: Run, *, parts: Parts) -> bool:
         if any(run.digest.get(part, {}) != now for part, now in parts.items() if part != "code"):
             return False
-        if run.schema == 1:
-            return trained_alike(run.digest.get("code", {}), parts["code"])
-        if run.digest.get("code", {}) == parts["code"]:
+        code = run.digest.get("code", {})
+        if code == parts["code"] or (run.schema == 1 and trained_alike(code, parts["code"])):
             return True
         result = Result.read(self.suite_dir / run.key)
         if result is None:

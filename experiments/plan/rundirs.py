@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from experiments.plan.fingerprint import digest
-from experiments.plan.known import code_digest, first_scoring
+from experiments.plan.known import code_digest, first_scoring, trained_alike
 from experiments.plan.planning import PlannedRun, datasets_of, kind_of, settings
 from experiments.plan.render import Keep, as_python, render
 from experiments.plan.why import difference
@@ -46,12 +46,19 @@ def _adopt(planned: PlannedRun, *, recorded: Run, suite_dir: Path) -> None:
     result = Result.read(folder)
     if result is None:
         return
+    code, changes = recorded.digest.get("code", {}), []
     if recorded.schema == 1:
         # The last release of schema 1 scores as the first one after it.
-        replace(result, kind=planned.run.task.kind, scoring=first_scoring(planned.scoring)).write(folder)
-    elif changes := difference({"code": planned.parts["code"]}, {"code": recorded.digest.get("code", {})}):
+        result = replace(result, kind=planned.run.task.kind, scoring=first_scoring(planned.scoring))
+        if not trained_alike(code, planned.parts["code"]):
+            changes = ["code: that of a release which wrote schema 1"]
+    else:
+        changes = difference({"code": planned.parts["code"]}, {"code": code})
+    if changes:
         accepted = Acceptance(code=code_digest(planned.parts), changes=tuple(changes), time=time.time())
-        replace(result, accepted=(*result.accepted, accepted)).write(folder)
+        result = replace(result, accepted=(*result.accepted, accepted))
+    if result != Result.read(folder):
+        result.write(folder)
 
 
 def reopen_to_score(planned: PlannedRun, *, suite_dir: Path) -> None:

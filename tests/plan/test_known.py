@@ -86,11 +86,19 @@ def test_found_runs_are_written_in_the_schema_of_now_and_stay(suite_dir: Path) -
 
 
 @pytest.mark.parametrize("table", ["before", "after"])
-def test_other_code_on_either_side_makes_them_new(suite_dir: Path, monkeypatch: pytest.MonkeyPatch, table: str) -> None:
+def test_other_code_on_either_side_makes_them_new_unless_accepted(
+    suite_dir: Path, monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
     tables = dict(known.tables_of_schema_1())
     tables[table] = {**tables[table], "multimae.layers": "00000000"}
     monkeypatch.setattr(known, "tables_of_schema_1", lambda: tables)
     assert keys(plan(key_of=KnownRuns(suite_dir=suite_dir).key_of)) == keys(plan())
+    accepting = plan(key_of=KnownRuns(suite_dir=suite_dir, accept_code=True).key_of)
+    assert keys(accepting) == (PRETRAINING, DEPTH)
+    prepare(accepting[0], suite_dir=suite_dir)
+    result = Result.read(suite_dir / PRETRAINING)
+    assert result is not None
+    assert [one.changes for one in result.accepted] == [("code: that of a release which wrote schema 1",)]
 
 
 def test_other_settings_or_data_make_them_new(suite_dir: Path) -> None:
