@@ -20,8 +20,9 @@ from experiments.plan.disk import bytes_kept
 from experiments.plan.errors import PreconditionError
 from experiments.plan.planning import PlannedRun, datasets_of
 from experiments.plan.rundirs import prepare, sweep_of
-from experiments.plan.show import print_plan, standings_of
+from experiments.plan.show import OLD_SCORES, print_causes, print_plan, standings_of
 from experiments.plan.suite import Suite
+from experiments.plan.why import causes, kept_scores
 from multimae.record.locks import FileLock
 from multimae.record.paths import SuiteDir
 from multimae.record.state import RunState
@@ -46,6 +47,9 @@ def sweep(plan: Sequence[PlannedRun], *, suite: Suite, arguments: argparse.Names
         sweep_of(plan, title=suite.title, command=argv, created=time.time()).write(suite_dir)
         for planned in plan:
             prepare(planned, suite_dir=suite_dir, keep=arguments.keep_checkpoints)
+        standings = standings_of(plan, suite_dir=suite_dir)
+        lost = [key for key, standing in standings.items() if standing == OLD_SCORES]
+        print_causes(causes(kept_scores(plan, suite_dir=suite_dir, lost=lost)))
         driver.recover()
         states: States = driver.look()
         if driver.is_over(states):

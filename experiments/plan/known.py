@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from experiments.plan.fingerprint import digest
-from experiments.plan.planning import PROTOCOL, Parts, new_key
+from experiments.plan.planning import Parts, new_key
 from multimae.record.paths import RunDir
 from multimae.record.result import Result
-from multimae.record.run import Run
+from multimae.record.run import PROTOCOL, Run
 
 SCHEMA_1 = Path(__file__).with_name("schema_1.json")
 

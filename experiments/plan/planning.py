@@ -11,11 +11,10 @@ from benchmarks.recipes import Recipe
 from experiments.plan.fingerprint import Code, code_of, digest, environment
 from experiments.plan.suite import SuiteRun
 from multimae.data.spec import DatasetSpec, spec
+from multimae.record.run import PROTOCOL
 from multimae.tables.sizes import SIZES
 
 ENTRY_POINT = "multimae.engine.job"
-PROTOCOL = "protocol "
-"""Begins the names of protocols among what scores a run; the others are names of modules."""
 Parts = Mapping[str, Mapping[str, Any]]
 
 

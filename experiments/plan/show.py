@@ -18,6 +18,7 @@ from multimae.record.state import ACTIVE, run_state
 NUMBERS = ("seed", "steps", "batch", "lr")
 PIPE_WIDTH = 140
 SCORED_AGAIN = "score again"
+OLD_SCORES = "old scores"
 
 
 def print_plan(plan: Sequence[PlannedRun], *, standings: Mapping[str, str], kept: int) -> None:
@@ -98,8 +99,8 @@ def _standing(planned: PlannedRun, *, suite_dir: Path) -> str:
     folder = suite_dir / planned.key
     state = run_state(folder, now=time.time())
     if state.status == "finished":
-        outdated = standing_of_scores(planned, suite_dir=suite_dir) == "outdated"
-        return SCORED_AGAIN if outdated else state.status
+        scores = standing_of_scores(planned, suite_dir=suite_dir)
+        return {"outdated": SCORED_AGAIN, "lost": OLD_SCORES}.get(scores, state.status)
     if state.status in (*ACTIVE, "new", "diverged"):
         return state.status
     return "resume" if CheckpointDir(RunDir(folder).checkpoints).last.exists() else "start again"

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.plan.planning import PROTOCOL, Parts, PlannedRun
+from experiments.plan.planning import Parts, PlannedRun
 from multimae.record.paths import RunDir
-from multimae.record.result import Result
+from multimae.record.result import Result, scoring_changes
 from multimae.record.run import Run
 
 NO_RUN = "no run of this name yet"
+KEPT = "kept with the scores of earlier code, without weights to score again; delete its folder to train it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,20 +39,12 @@ def why_new(planned: PlannedRun, *, suite_dir: Path) -> list[str]:
 def why_scored_again(planned: PlannedRun, *, suite_dir: Path) -> list[str]:
     """Name the modules and protocols whose change makes other scores of a finished run's weights."""
     result = Result.read(suite_dir / planned.key)
-    then, now = (result.scoring if result else {}), planned.scoring
-    changed = [name for name in sorted({*then, *now}) if then.get(name) != now.get(name)]
-    return [_changed(name, then=then.get(name), now=now.get(name)) for name in changed]
-
-
-def _changed(name: str, *, then: str | None, now: str | None) -> str:
-    if not name.startswith(PROTOCOL):
-        return f"{name.partition('.')[2].replace('.', '/')}.py changed"
-    return f"{name} was " + ("added" if then is None else "dropped" if now is None else "changed")
+    return scoring_changes(result.scoring if result else {}, planned.scoring)
 
 
 def reasons_of(
     plan: Sequence[PlannedRun], *, suite_dir: Path, outdated: Sequence[str] = ()
-) -> Mapping[str, tuple[str, list[str]]]:
+) -> dict[str, tuple[str, list[str]]]:
     """Return per key what a sweep would do again, and why; runs that stay as they are are left out.
 
     `outdated` are the keys of finished runs that other code has scored.
@@ -63,6 +56,15 @@ def reasons_of(
         elif planned.key in outdated:
             found[planned.key] = ("scored again", why_scored_again(planned, suite_dir=suite_dir))
     return found
+
+
+def kept_scores(
+    plan: Sequence[PlannedRun], *, suite_dir: Path, lost: Sequence[str]
+) -> dict[str, tuple[str, list[str]]]:
+    """Return per key why finished runs, whose keys `lost` lists, keep the scores of other code."""
+    return {
+        planned.key: (KEPT, why_scored_again(planned, suite_dir=suite_dir)) for planned in plan if planned.key in lost
+    }
 
 
 def causes(reasons: Mapping[str, tuple[str, list[str]]]) -> list[Cause]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from multimae.record.files import read_json, write_json
 from multimae.record.paths import RunDir
-from multimae.record.run import Judged, Run
+from multimae.record.run import PROTOCOL, Judged, Run
 
 SCHEMA = 2
 ALWAYS = ("rows", "baselines", "predictions", "notes")
@@ -152,6 +152,18 @@ class Result:
         record = {**asdict(self), "schema": SCHEMA}
         kept = {name: value for name, value in record.items() if name in ALWAYS or value not in ("", {}, ())}
         write_json(RunDir(run_dir).result, kept)
+
+
+def scoring_changes(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Say which code and protocols differ between what scored a result and what would score it now."""
+    changed = [name for name in sorted({*then, *now}) if then.get(name) != now.get(name)]
+    return [_changed(name, then=then.get(name), now=now.get(name)) for name in changed]
+
+
+def _changed(name: str, *, then: str | None, now: str | None) -> str:
+    if not name.startswith(PROTOCOL):
+        return f"{name.partition('.')[2].replace('.', '/')}.py changed"
+    return f"{name} was " + ("added" if then is None else "dropped" if now is None else "changed")
 
 
 def results_before(run_dir: Path) -> tuple[Result, ...]:

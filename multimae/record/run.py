@@ -10,6 +10,8 @@ from multimae.record.paths import RunDir
 
 SCHEMA = 2
 PRETRAINING = "pretraining"
+PROTOCOL = "protocol "
+"""Begins the names of protocols among what scores a run; the others are names of modules."""
 _ENDING_OF_PRETRAININGS = "-pretrain"
 """Schema 1 named no kind: there the name of a pre-training's task ends with this."""
 

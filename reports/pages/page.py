@@ -282,6 +282,7 @@ def _remarks(run: ReportedRun) -> list[str]:
         said += run.result.notes
         said += [f"kept by its user after a change of code: {', '.join(one.changes)}" for one in run.result.accepted]
         said += ["scored again by other code than before" for _ in run.result.earlier[-1:]]
+        said += [f"scores of earlier code: {change}" for change in run.scored_otherwise]
     return [one for one in said if one]
 
 

@@ -13,7 +13,7 @@ from multimae.record.attempt import attempts_of
 from multimae.record.events import History, read_history
 from multimae.record.nearest import unknown
 from multimae.record.paths import suites_in
-from multimae.record.result import Result, Score
+from multimae.record.result import Result, Score, scoring_changes
 from multimae.record.run import Run
 from multimae.record.state import RunState, run_state, with_dependencies
 from multimae.record.sweep import Sweep
@@ -26,10 +26,13 @@ if TYPE_CHECKING:
 CONSTANT = "constant"
 """The checkpoint column of the rows that a constant predictor reached."""
 
+EARLIER = "earlier code"
+"""The `scored_by` column of runs whose scores were not made by what the newest sweep would score them by."""
+
 COLUMNS = (
     "run", "suite", "task", "checkpoint", "inputs", "seed", "size", "dataset", "split", "protocol", "metric", "value",
-    "n", "unit", "higher_is_better", "selection", "inference", "flip", "steps", "seconds", "attempts", "digest",
-    "status",
+    "n", "unit", "higher_is_better", "selection", "inference", "flip", "scored_by", "steps", "seconds", "attempts",
+    "digest", "status",
 )  # fmt: skip
 
 _KEY = re.compile(r"(?P<task>.+)-(?P<checkpoint>[^-]+)-(?P<inputs>[^-]+)-s(?P<seed>\d+)-(?P<digest>[0-9a-f]+)")
@@ -54,6 +57,12 @@ class ReportedRun:
     @property
     def key(self) -> str:
         return self.directory.name
+
+    @property
+    def scored_otherwise(self) -> list[str]:
+        """Which code and protocols differ between what scored it and what the newest sweep would score it by."""
+        now = self.described.scoring
+        return scoring_changes(self.result.scoring, now) if self.result and now else []
 
     @property
     def task(self) -> str:
@@ -231,7 +240,7 @@ def _rows(run: ReportedRun, *, suite: str) -> Iterator[dict[str, Any]]:
         "run": run.key, "suite": suite, "task": run.task, "checkpoint": run.checkpoint,
         "inputs": join_inputs(run.inputs), "seed": run.seed, "size": run.described.size, "dataset": run.dataset,
         "steps": run.steps, "seconds": run.seconds, "attempts": run.num_attempts, "digest": run.digest,
-        "status": run.state.text,
+        "scored_by": EARLIER if run.scored_otherwise else "current code", "status": run.state.text,
     }  # fmt: skip
     if run.result is None:
         yield about | {"value": math.nan}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from reports.read.results import CONSTANT
+from reports.read.results import CONSTANT, EARLIER
 from reports.say import words
 
 if TYPE_CHECKING:
@@ -18,13 +18,17 @@ _SELECTIONS: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True)
 class TaskScoring:
-    """What a task's runs did under one protocol; several values where they differ, none while nothing has finished."""
+    """What a task's runs did under one protocol; several values where they differ, none while nothing has finished.
+
+    `num_earlier` counts the runs whose scores come from earlier code than the others would have.
+    """
 
     protocol: str
     num_images: tuple[int, ...] = ()
     selections: tuple[str, ...] = ()
     inferences: tuple[str, ...] = ()
     flips: tuple[str, ...] = ()
+    num_earlier: int = 0
 
     @property
     def remark(self) -> str:
@@ -58,14 +62,17 @@ def scorings_of(frame: "pd.DataFrame", *, task: str, protocols: Sequence[str]) -
             selections=found(protocol, "selection"),
             inferences=found(protocol, "inference"),
             flips=found(protocol, "flip"),
+            num_earlier=scored.loc[
+                (scored["protocol"] == protocol) & (scored["scored_by"] == EARLIER), "run"
+            ].nunique(),
         )
         for protocol in protocols
     )
 
 
 def scoring_notes(scorings: Sequence[TaskScoring]) -> tuple[str, ...]:
-    """Say in footnotes on how many images was scored, and which weights were where not the last ones."""
-    return tuple(note for note in (_images(scorings), _weights(scorings)) if note)
+    """Say in footnotes on how many images was scored, by code of when, and which weights where not the last ones."""
+    return tuple(note for note in (_images(scorings), _weights(scorings), _earlier(scorings)) if note)
 
 
 def _images(scorings: Sequence[TaskScoring]) -> str:
@@ -83,3 +90,9 @@ def _weights(scorings: Sequence[TaskScoring]) -> str:
     chosen = dict.fromkeys(selection for scoring in scorings for selection in scoring.selections)
     told = [_SELECTIONS.get(selection, "the last ones") for selection in chosen]
     return f"weights: {words.listed(told)}" if set(chosen) - {"last"} else ""
+
+
+def _earlier(scorings: Sequence[TaskScoring]) -> str:
+    number = max((scoring.num_earlier for scoring in scorings), default=0)
+    runs = "1 run has" if number == 1 else f"{number} runs have"
+    return f"{runs} scores of earlier code, which may count otherwise: see Runs" if number else ""

@@ -15,7 +15,9 @@ from experiments.plan.known import KnownRuns, tables_of_schema_1
 from experiments.plan.planning import Data, PlannedRun, make_plan
 from experiments.plan.rundirs import prepare, standing_of_scores
 from experiments.plan.settings import resolve_recipes
+from experiments.plan.show import standings_of
 from experiments.plan.suite import expand, load_suite
+from experiments.plan.why import kept_scores
 from multimae.record.paths import CheckpointDir, RunDir
 from multimae.record.result import Result
 from multimae.record.run import Run
@@ -141,6 +143,10 @@ def test_scores_of_other_code_are_put_aside_if_there_are_weights_to_score(tmp_pa
     folder = tmp_path / first.key
     Result(key=first.key, suite="nyuv2", scoring={"multimae.evaluation.depth": "0"}, finished=1.0).write(folder)
     assert standing_of_scores(first, suite_dir=tmp_path) == "lost"
+    assert standings_of([first], suite_dir=tmp_path) == {first.key: "old scores"}
+    does, why = kept_scores([first], suite_dir=tmp_path, lost=[first.key])[first.key]
+    assert does.startswith("kept with the scores of earlier code")
+    assert "evaluation/depth.py changed" in why
     prepare(first, suite_dir=tmp_path)
     assert RunDir(folder).result.exists()
     last = CheckpointDir(RunDir(folder).checkpoints).last

@@ -216,3 +216,19 @@ def test_the_number_of_test_images_is_said_by_protocol(tmp_path: Path) -> None:
         row["n"] = 100 if row["protocol"] == "paper" else 654
     suite.write(run_dir / "result.json", result)
     assert "- test images: 654 (standard), 100 (paper)" in make_report(tmp_path, "nyuv2").markdown.read_text("utf-8")
+
+
+def test_runs_that_earlier_code_scored_are_counted_under_the_table_and_named_in_the_list(tmp_path: Path) -> None:
+    suite = FakeSuite(runs_dir=tmp_path)
+    earlier, current = (suite.add(task="nyuv2-depth", checkpoint="scratch", inputs="rgb", seed=seed) for seed in (0, 1))
+    suite.finish()
+    for folder, scored_by in ((earlier, "0"), (current, "1")):
+        for name, value in (("run.json", "1"), ("result.json", scored_by)):
+            record = json.loads((folder / name).read_text())
+            suite.write(folder / name, record | {"scoring": {"multimae.evaluation.depth": value}})
+    report = make_report(tmp_path, "nyuv2")
+    assert "- 1 run has scores of earlier code" in report.markdown.read_text("utf-8")
+    assert ">scores of earlier code: evaluation/depth.py changed" in report.html.read_text("utf-8")
+    frame = pd.read_parquet(report.parquet)
+    assert set(frame.loc[frame["run"] == earlier.name, "scored_by"]) == {"earlier code"}
+    assert set(frame.loc[frame["run"] == current.name, "scored_by"]) == {"current code"}
