@@ -69,6 +69,7 @@ class Search:
         """Look once and act on it; return whether anything is left to do."""
         looks = self._look()
         self._record(looks)
+        # Only now: a trial that has just ended gives its slot back in this very step.
         running = {trial.number for trial in self.record.trials(TrialState.RUNNING)}
         active = {number for number in running if number not in looks or looks[number].standing == "active"}
         waiting = {number for number in running - active if looks[number].standing == "waiting"}
@@ -78,7 +79,7 @@ class Search:
         while free > 0 and self._fill_slot(waiting):
             free -= 1
         if active or free < self.budget.parallel:
-            return True
+            return True  # a trial that waits may yet be among the best, once those that train have their scores
         if self._train_best_to_end(waiting):
             return True
         for number in sorted(waiting):  # nobody is left to be compared with
@@ -117,6 +118,7 @@ class Search:
     def _lose(self, number: int, *, why: str) -> None:
         trial = self.record.trial(number)
         tries = int(trial.user_attrs.get("tries", 1))
+        # Asked for again before it is failed: a driver killed in between tries it once too often, not never.
         if tries <= self.budget.retries:
             self.record.enqueue(self.record.values_of(number), tries=tries + 1, retry_of=number)
         self.record.fail(number, why=why)

@@ -98,10 +98,13 @@ def fingerprint(run_dir: Path, *, state: RunState) -> str:
 
 def update(run_dir: Path, *, state: RunState, parent_id: str, before: Mirrored) -> Update:
     """Work out what is new since `before`. Raises OvertakenError when `before` holds what should not be there."""
+    # Before anything is read: what is written while this reads makes the next look differ, and is not missed.
+    seen = fingerprint(run_dir, state=state)
     run = Run.of(run_dir)
     result = Result.read(run_dir) if state.status == "finished" else None
     batch = read_events(run_dir, offsets=before.offsets)
     resumed = {**before.resumed, **resumed_steps(batch.events)}
+    # Steps that an attempt resumed at come first: they decide which points of earlier attempts still count.
     new_points = points(batch.events, resumed=resumed)
     _check_not_overtaken(batch.events, new_points=new_points, before=before)
     new_points += _final_points(result, known={*before.last_steps, *(point.name for point in new_points)})
@@ -113,7 +116,7 @@ def update(run_dir: Path, *, state: RunState, parent_id: str, before: Mirrored) 
     done = replace(
         before,
         dirty=False,
-        seen=fingerprint(run_dir, state=state),
+        seen=seen,
         status=status,
         offsets=batch.offsets,
         resumed=resumed,
