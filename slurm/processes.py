@@ -49,11 +49,18 @@ def _start(pid: int) -> str | None:
     On Linux `create_time` adds the moment of booting, which moves when somebody sets the clock: a job that runs would
     look like another process, and its run would be started twice. Without that moment the number never changes.
     """
-    try:
-        process = psutil.Process(pid)
-        if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+    while True:
+        booted = _booted()
+        try:
+            process = psutil.Process(pid)
+            if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+                return None
+            created = process.create_time()
+        except psutil.NoSuchProcess:
             return None
-        seconds = process.create_time() - (psutil.boot_time() if psutil.LINUX else 0)
-    except psutil.NoSuchProcess:
-        return None
-    return str(round(seconds * _TICKS_PER_S))
+        if booted == _booted():  # else the clock was set just now, and `created` may hold either moment
+            return str(round((created - booted) * _TICKS_PER_S))
+
+
+def _booted() -> float:
+    return psutil.boot_time() if psutil.LINUX else 0.0

@@ -162,6 +162,14 @@ def test_a_process_keeps_its_name_when_the_clock_is_set_and_loses_it_at_its_end(
     assert not process.alive()
 
 
+@pytest.mark.skipif(not psutil.LINUX, reason="elsewhere the moment of booting is not read")
+def test_a_clock_that_is_set_during_a_look_makes_no_other_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    process, booted = ProcessId.of(os.getpid()), psutil.boot_time()
+    readings = iter([booted])
+    monkeypatch.setattr("psutil._psplatform.boot_time", lambda: next(readings, booted + 3600))
+    assert process.alive()
+
+
 @pytest.mark.skipif(not psutil.LINUX, reason="reads /proc")
 def test_ids_are_those_of_earlier_versions() -> None:
     stat = Path("/proc/self/stat").read_text()
