@@ -210,7 +210,7 @@ def killed() -> Iterator[list[int]]:
 
 def test_a_killed_job_and_a_killed_driver_lose_nothing_finished(tmp_path: Path, data: Path, killed: list[int]) -> None:
     runs = tmp_path / "runs"
-    long = ("--set", "pretraining.epochs=200")
+    long = ("--set", "pretraining.epochs=100")
     driver = subprocess.Popen(
         command(runs, data, "--executor", "local", *long), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
