@@ -141,15 +141,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _show(plan: Sequence[PlannedRun], *, arguments: argparse.Namespace) -> int:
     from experiments.plan.disk import bytes_kept
-    from experiments.plan.show import OLD_SCORES, SCORED_AGAIN, plan_as_json, print_causes, print_plan, standings_of
+    from experiments.plan.show import plan_as_json, print_causes, print_plan, standings_of
     from experiments.plan.why import causes, kept_scores, reasons_of
 
     suite_dir = arguments.runs_dir / plan[0].run.suite
     standings = standings_of(plan, suite_dir=suite_dir)
-    outdated = [key for key, standing in standings.items() if standing == SCORED_AGAIN]
-    lost = [key for key, standing in standings.items() if standing == OLD_SCORES]
-    reasons = reasons_of(plan, suite_dir=suite_dir, outdated=outdated) if arguments.why else {}
-    reasons |= kept_scores(plan, suite_dir=suite_dir, lost=lost)
+    reasons = reasons_of(plan, suite_dir=suite_dir, standings=standings) if arguments.why else {}
+    reasons |= kept_scores(plan, suite_dir=suite_dir, standings=standings)
     if arguments.json:
         print(json.dumps(plan_as_json(plan, standings=standings, reasons=reasons), indent=1, ensure_ascii=False))
     else:

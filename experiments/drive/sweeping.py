@@ -20,7 +20,7 @@ from experiments.plan.disk import bytes_kept
 from experiments.plan.errors import PreconditionError
 from experiments.plan.planning import PlannedRun, datasets_of
 from experiments.plan.rundirs import prepare, sweep_of
-from experiments.plan.show import OLD_SCORES, print_causes, print_plan, standings_of
+from experiments.plan.show import print_causes, print_plan, standings_of
 from experiments.plan.suite import Suite
 from experiments.plan.why import causes, kept_scores
 from multimae.record.locks import FileLock
@@ -48,8 +48,7 @@ def sweep(plan: Sequence[PlannedRun], *, suite: Suite, arguments: argparse.Names
         for planned in plan:
             prepare(planned, suite_dir=suite_dir, keep=arguments.keep_checkpoints)
         standings = standings_of(plan, suite_dir=suite_dir)
-        lost = [key for key, standing in standings.items() if standing == OLD_SCORES]
-        print_causes(causes(kept_scores(plan, suite_dir=suite_dir, lost=lost)))
+        print_causes(causes(kept_scores(plan, suite_dir=suite_dir, standings=standings)))
         driver.recover()
         states: States = driver.look()
         if driver.is_over(states):

@@ -11,14 +11,12 @@ from rich.table import Table
 from experiments.plan.planning import PlannedRun, datasets_of
 from experiments.plan.render import learning_rate, num_steps
 from experiments.plan.rundirs import standing_of_scores
-from experiments.plan.why import Cause
+from experiments.plan.why import OLD_SCORES, SCORED_AGAIN, Cause
 from multimae.record.paths import CheckpointDir, RunDir
 from multimae.record.state import ACTIVE, run_state
 
 NUMBERS = ("seed", "steps", "batch", "lr")
 PIPE_WIDTH = 140
-SCORED_AGAIN = "score again"
-OLD_SCORES = "old scores"
 
 
 def print_plan(plan: Sequence[PlannedRun], *, standings: Mapping[str, str], kept: int) -> None:

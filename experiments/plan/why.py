@@ -9,6 +9,9 @@ from multimae.record.paths import RunDir
 from multimae.record.result import Result, scoring_changes
 from multimae.record.run import Run
 
+SCORED_AGAIN = "score again"
+OLD_SCORES = "old scores"
+"""Where a finished run stands whose scores are of other code: with weights to score again, or without."""
 NO_RUN = "no run of this name yet"
 KEPT = "kept with the scores of earlier code, without weights to score again; delete its folder to train it"
 
@@ -43,28 +46,27 @@ def why_scored_again(planned: PlannedRun, *, suite_dir: Path) -> list[str]:
 
 
 def reasons_of(
-    plan: Sequence[PlannedRun], *, suite_dir: Path, outdated: Sequence[str] = ()
+    plan: Sequence[PlannedRun], *, suite_dir: Path, standings: Mapping[str, str]
 ) -> dict[str, tuple[str, list[str]]]:
     """Return per key what a sweep would do again, and why; runs that stay as they are are left out.
 
-    `outdated` are the keys of finished runs that other code has scored.
+    `standings` say by key where each run stands.
     """
     found: dict[str, tuple[str, list[str]]] = {}
     for planned in plan:
         if not RunDir(suite_dir / planned.key).run.exists():
             found[planned.key] = ("new", why_new(planned, suite_dir=suite_dir))
-        elif planned.key in outdated:
+        elif standings[planned.key] == SCORED_AGAIN:
             found[planned.key] = ("scored again", why_scored_again(planned, suite_dir=suite_dir))
     return found
 
 
 def kept_scores(
-    plan: Sequence[PlannedRun], *, suite_dir: Path, lost: Sequence[str]
+    plan: Sequence[PlannedRun], *, suite_dir: Path, standings: Mapping[str, str]
 ) -> dict[str, tuple[str, list[str]]]:
-    """Return per key why finished runs, whose keys `lost` lists, keep the scores of other code."""
-    return {
-        planned.key: (KEPT, why_scored_again(planned, suite_dir=suite_dir)) for planned in plan if planned.key in lost
-    }
+    """Return per key why finished runs keep the scores of other code: those that stand so in `standings`."""
+    kept = [planned for planned in plan if standings[planned.key] == OLD_SCORES]
+    return {planned.key: (KEPT, why_scored_again(planned, suite_dir=suite_dir)) for planned in kept}
 
 
 def causes(reasons: Mapping[str, tuple[str, list[str]]]) -> list[Cause]:

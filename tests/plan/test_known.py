@@ -143,8 +143,9 @@ def test_scores_of_other_code_are_put_aside_if_there_are_weights_to_score(tmp_pa
     folder = tmp_path / first.key
     Result(key=first.key, suite="nyuv2", scoring={"multimae.evaluation.depth": "0"}, finished=1.0).write(folder)
     assert standing_of_scores(first, suite_dir=tmp_path) == "lost"
-    assert standings_of([first], suite_dir=tmp_path) == {first.key: "old scores"}
-    does, why = kept_scores([first], suite_dir=tmp_path, lost=[first.key])[first.key]
+    standings = standings_of([first], suite_dir=tmp_path)
+    assert standings == {first.key: "old scores"}
+    does, why = kept_scores([first], suite_dir=tmp_path, standings=standings)[first.key]
     assert does.startswith("kept with the scores of earlier code")
     assert "evaluation/depth.py changed" in why
     prepare(first, suite_dir=tmp_path)
