@@ -4,7 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test check docs bench all clean
+SLURM_DIR ?= /tmp/multimae-slurm
+
+.PHONY: setup demo test check docs bench slurm-up slurm-down all clean
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
@@ -29,6 +31,13 @@ docs: setup
 
 bench: setup
 	for script in $(filter-out %/__init__.py %/straightforward.py %/simulated.py,$(wildcard benchmarks/speed/*.py)); do $(BIN)/python $$script || exit 1; done
+
+# A real Slurm cluster on this machine, to try and to test with: as root, on Debian or Ubuntu.
+slurm-up: setup
+	$(BIN)/python -m tests.slurm_cluster up $(SLURM_DIR)
+
+slurm-down: setup
+	$(BIN)/python -m tests.slurm_cluster down --purge $(SLURM_DIR)
 
 all: check test demo
 

@@ -1,35 +1,40 @@
-"""A real Slurm cluster on this machine for tests, where the scripts that start one are at hand."""
+"""A real Slurm cluster on this machine for tests."""
 
-import contextlib
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-SCRIPTS = Path(os.environ.get("MULTIMAE_SHARED", Path(__file__).parents[3] / "shared")) / "slurm"
+from tests.slurm_cluster.packages import missing_packages
+from tests.slurm_cluster.running import down, up
+from tests.slurm_cluster.settings import ClusterSettings
+
+MISSING = missing_packages(accounting=True)
 
 NEEDED = [
-    pytest.mark.skipif(not (SCRIPTS / "slurm-up.sh").exists(), reason=f"no slurm-up.sh in {SCRIPTS}"),
-    pytest.mark.skipif(os.getuid() != 0, reason="slurm-up.sh wants to be root"),
+    pytest.mark.skipif(os.getuid() != 0, reason="a cluster is started by root"),
+    pytest.mark.skipif(
+        bool(MISSING), reason=f"{', '.join(MISSING)} missing: `python -m tests.slurm_cluster install` installs them"
+    ),
 ]
 
 
-@contextlib.contextmanager
-def real_cluster(*, port: int) -> Iterator[None]:
-    """Start a cluster, point SLURM_CONF at it, tear it down."""
+@contextmanager
+def real_cluster(*, port: int, **settings: Any) -> Iterator[ClusterSettings]:
+    """Start a cluster that enforces accounts, point SLURM_CONF at it, take it down."""
     # Not in pytest's folder: the path of a unix socket has 108 bytes.
-    folder = tempfile.mkdtemp(prefix="slurm-test-", dir="/tmp")
-    environ = {**os.environ, "MINISLURM_PORT": str(port), "MINISLURM_ENFORCE": "1"}
-    environ.pop("SLURM_CONF", None)
+    folder = Path(tempfile.mkdtemp(prefix="slurm-test-", dir="/tmp"))
+    cluster = ClusterSettings(**{"folder": folder, "port": port, "enforce": True, **settings})
     try:
-        subprocess.run([SCRIPTS / "slurm-up.sh", folder], env=environ, check=True, stdout=subprocess.DEVNULL)
+        up(cluster)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("SLURM_CONF", f"{folder}/etc/slurm.conf")
-            yield
+            patch.setenv("SLURM_CONF", str(cluster.slurm_conf))
+            yield cluster
     finally:
-        subprocess.run([SCRIPTS / "slurm-down.sh", folder, "--purge"], check=False, stdout=subprocess.DEVNULL)
+        down(cluster)
         shutil.rmtree(folder, ignore_errors=True)
