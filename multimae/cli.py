@@ -9,6 +9,7 @@ COMMANDS = {
     "sweep": ("experiments.sweep", "run a suite: plan, train, collect, report"),
     "search": ("experiments.search", "search over fields of a recipe with Optuna"),
     "report": ("reports.make", "make the report of a suite again, from its runs"),
+    "doctor": ("experiments.doctor.command", "look at what runs will meet on this machine or cluster"),
     "track": ("experiments.track.command", "mirror the runs' records into MLflow"),
     "gc": ("experiments.free", "free what the runs folder holds and nothing needs"),
     "data": ("multimae.data_cli", "prepare, check and pack data sets, make pseudo labels"),
