@@ -2,7 +2,8 @@
 
 Everything a run needs is in RUN_DIR/config.py and run.json; everything it leaves is in RUN_DIR. However it ends, its
 attempt's exit.json says so (only a SIGKILL leaves none), and the exit code follows: 0 finished, 75 stopped in time,
-2 settings, 3 data, 1 anything else.
+2 settings, 3 data, 1 anything else. A job that SIGUSR2 has stopped in time puts itself back into its queue, if the
+launcher has left a command for that.
 """
 
 import argparse
@@ -12,11 +13,13 @@ import traceback
 from importlib import import_module
 from pathlib import Path
 
+from multimae.engine.coming_back import come_back
 from multimae.engine.failures import kind_of
 from multimae.engine.ranks import Ranks, is_parent, is_rank, leave, rank_of_this_process
 from multimae.engine.signals import StopRequest
 from multimae.record.attempt import Attempt, current_attempt
 from multimae.record.run import Run
+from multimae.record.state import RESUMABLE_KINDS
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -27,19 +30,21 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--devices", type=int, default=1, metavar="N", help="train on N devices of this machine")
     arguments = parser.parse_args(argv)
     run_dir: Path = arguments.run_dir.resolve()
-    rank = rank_of_this_process()
-    if rank:
-        return run_attempt(Attempt(run_dir=run_dir, number=arguments.attempt), rank=rank)
-    attempt = current_attempt(run_dir, submitted=arguments.attempt, environ=os.environ)
-    if is_parent(arguments.devices):
-        return _run_ranks(attempt, num_devices=arguments.devices)
-    return run_attempt(attempt)
-
-
-def run_attempt(attempt: Attempt, *, rank: int = 0) -> int:
-    """Execute the run, or one rank's part of it; whatever happens is named in exit.json, by the first to fail."""
-    stop = StopRequest()
+    stop, rank = StopRequest(), rank_of_this_process()
     stop.listen()
+    if rank:
+        return run_attempt(Attempt(run_dir=run_dir, number=arguments.attempt), stop=stop, rank=rank)
+    attempt = current_attempt(run_dir, submitted=arguments.attempt, environ=os.environ)
+    several = is_parent(arguments.devices)
+    code = _run_ranks(attempt, stop=stop, num_devices=arguments.devices) if several else run_attempt(attempt, stop=stop)
+    stop.listen_no_more()
+    if stop.wants_back and not is_rank() and _has_stopped(attempt):
+        come_back(attempt, environ=os.environ)
+    return code
+
+
+def run_attempt(attempt: Attempt, *, stop: StopRequest, rank: int = 0) -> int:
+    """Execute the run, or one rank's part of it; whatever happens is named in exit.json, by the first to fail."""
     try:
         if rank == 0:
             attempt.start()
@@ -51,14 +56,22 @@ def run_attempt(attempt: Attempt, *, rank: int = 0) -> int:
     return attempt.end(kind="finished", message="") if rank == 0 else 0
 
 
-def _run_ranks(attempt: Attempt, *, num_devices: int) -> int:
+def _run_ranks(attempt: Attempt, *, stop: StopRequest, num_devices: int) -> int:
     """Run all ranks; where rank 0 was ended because another had failed, that one's failure is the attempt's."""
     command = ("-P", "-m", "multimae.train", str(attempt.run_dir), "--attempt", str(attempt.number))
-    code = Ranks(command, num_devices=num_devices).wait()
+    ranks = Ranks(command, num_devices=num_devices)
+    stop.listen(tell=ranks.hand_on)
+    code = ranks.wait()
     said = attempt.ending
     if said is not None:
         return said.exit_code
     return attempt.end_as_rank_did(otherwise=f"a rank ended with exit code {code}")
+
+
+def _has_stopped(attempt: Attempt) -> bool:
+    """Say whether an attempt has saved its state and ended before the run did."""
+    said = attempt.ending
+    return said is not None and said.kind in RESUMABLE_KINDS
 
 
 def _execute(attempt: Attempt, *, stop: StopRequest) -> None:

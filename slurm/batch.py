@@ -15,13 +15,19 @@ import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from multimae.record.job import JobState
-from slurm.cluster import Cluster, Resources
+from slurm.cluster import Cluster, ComesBack, Resources
 from slurm.errors import SubmissionError
+from slurm.facts import read_facts
+from slurm.inherited import inherited_from_job
 from slurm.squeue import ask, job_states, queued_jobs
 
 SIGNAL_BEFORE_END_S = 90
 SBATCH_WITHIN_S = 60
 _RETRY_AFTER_S = (2.0, 8.0)
+COMES_BACK = 'export MULTIMAE_COMES_BACK="scontrol requeue $SLURM_JOB_ID"'
+"""How a job that has stopped in time goes back into the queue: under its id, so that what depends on it still waits."""
+# Ignored signals stay ignored through exec: one that comes before Python listens does not end the job.
+DEAF_AT_FIRST = "trap '' USR2"
 
 # What an overloaded or restarting slurmctld makes sbatch say; after any of them the job may exist all the same.
 _TRANSIENT = re.compile(r"timed out|unable to contact|connection refused|temporarily|send/recv|try again", re.I)
@@ -31,8 +37,6 @@ _ADVICE = (
     ("qos", "`sacctmgr show associations user=$USER format=account,partition,qos` lists what you may use; set `qos`"),
     ("node configuration", "no node has what the job asks for (`sinfo -o '%P %c %m %G %f'`); change `constraint`"),
 )
-# What a job submitted from inside a job must not inherit: an SLURM_CPU_BIND put 8 ranks on 4 cores without a word.
-_JOB_VARIABLES = re.compile(r"(SLURM|SLURMD|SRUN|SBATCH|PMI|PMIX|PMI2|SUBMITIT)_.*")
 
 
 class SlurmLauncher:
@@ -46,6 +50,7 @@ class SlurmLauncher:
         self.cluster = cluster
         self._poll_seconds = poll_seconds
         self._asked = float("-inf")
+        self._comes_back = cluster.comes_back
         self._states: dict[str, JobState] = {}
 
     def submit(
@@ -61,12 +66,21 @@ class SlurmLauncher:
         folder = attempt_dir.absolute()
         (folder / "submitit").mkdir(parents=True, exist_ok=True)
         executor = _CommandExecutor(folder=folder / "submitit")
-        executor.update_parameters(
-            **_sbatch_options(self.cluster, folder=folder, name=name, resources=resources, after=after, env=env)
-        )
+        options = _sbatch_options(self.cluster, folder=folder, name=name, resources=resources, after=after, env=env)
+        options["setup"] += [DEAF_AT_FIRST, *([COMES_BACK] if self.comes_back == "requeue" else [])]
+        executor.update_parameters(**options)
         job_id = self._sbatch(executor, command=command, name=name, run_dir=_run_dir(folder))
         self._states[job_id] = JobState.QUEUED
         return job_id
+
+    @property
+    def comes_back(self) -> ComesBack:
+        """How a job that was stopped in time goes on; the cluster is asked once where `clusters.toml` does not say."""
+        if self._comes_back is None:
+            may_requeue = self.cluster.extra.get("requeue", True) and "no-requeue" not in self.cluster.extra
+            facts = read_facts() if may_requeue else None
+            self._comes_back = "driver" if not may_requeue or (facts and not facts.requeues) else "requeue"
+        return self._comes_back
 
     def states(self, ids: Iterable[str]) -> Mapping[str, JobState]:
         wanted = list(ids)
@@ -113,16 +127,6 @@ class _CommandExecutor(submitit.SlurmExecutor):  # type: ignore[misc]  # submiti
     def _make_submission_command(self, submission_file_path: Path) -> list[str]:
         unset = [flag for name in inherited_from_job(os.environ) for flag in ("-u", name)]
         return ["timeout", str(SBATCH_WITHIN_S), "env", *unset, "sbatch", str(submission_file_path)]
-
-
-def inherited_from_job(environ: Mapping[str, str]) -> list[str]:
-    """Name the variables that a job would inherit from the job we are in; none outside of one.
-
-    SLURM_CONF stays: without it a Slurm that is not in /etc is not found.
-    """
-    if "SLURM_JOB_ID" not in environ:
-        return []
-    return sorted(name for name in environ if _JOB_VARIABLES.fullmatch(name) and name != "SLURM_CONF")
 
 
 def _sbatch_options(

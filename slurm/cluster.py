@@ -4,12 +4,15 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from multimae.record.nearest import unknown
 from slurm.duration import Duration
 
 SEARCH_PATHS = (Path("clusters.toml"), Path("~/.config/multimae/clusters.toml"))
+
+
+ComesBack = Literal["requeue", "driver"]
 
 
 class ClusterError(ValueError):
@@ -35,7 +38,9 @@ class Cluster:
     """One table of `clusters.toml`; without one, Slurm's own defaults.
 
     `time` replaces the estimated time limit of every job, `setup` are shell lines run before the job, `extra` are
-    further sbatch options by their long name, `true` for a bare flag.
+    further sbatch options by their long name, `true` for a bare flag. `comes_back` says how a job that was stopped in
+    time goes on: it puts itself back into the queue (`requeue`), or the next driver submits it (`driver`). Left out,
+    the cluster is asked whether jobs may be requeued.
     """
 
     name: str = "default"
@@ -44,6 +49,7 @@ class Cluster:
     qos: str | None = None
     constraint: str | None = None
     time: Duration | None = None
+    comes_back: ComesBack | None = None
     setup: tuple[str, ...] = ()
     extra: Mapping[str, str | int | bool] = field(default_factory=dict)
 
@@ -102,6 +108,8 @@ def _check_type(value: object, *, key: str, where: str) -> None:
         wanted = "a table of sbatch options, each a string, a number or true"
     elif key == "time":
         return  # the duration parser says it better
+    elif key == "comes_back":
+        good, wanted = value in get_args(ComesBack), f"one of {', '.join(get_args(ComesBack))}"
     else:
         good, wanted = isinstance(value, str), "a string"
     if not good:

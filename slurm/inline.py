@@ -7,6 +7,7 @@ from pathlib import Path
 
 from multimae.record.job import JobState
 from slurm.cluster import Resources
+from slurm.inherited import without_inherited
 
 
 class InlineLauncher:
@@ -25,7 +26,7 @@ class InlineLauncher:
         after: Sequence[str] = (),
         env: Mapping[str, str],
     ) -> str:
-        with subprocess.Popen(command, env={**os.environ, **env}) as process:
+        with subprocess.Popen(command, env={**without_inherited(os.environ), **env}) as process:
             try:
                 process.wait()
             except KeyboardInterrupt:

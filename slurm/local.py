@@ -11,6 +11,7 @@ from pathlib import Path
 from multimae.record.job import JobState
 from slurm.cluster import Resources
 from slurm.errors import SubmissionError
+from slurm.inherited import without_inherited
 from slurm.processes import ProcessId
 
 # Held so that ended jobs of this process are reaped: otherwise they would stay as zombies.
@@ -75,7 +76,8 @@ def _start(command: Sequence[str], *, folder: Path, env: Mapping[str, str]) -> s
 def _environment(*, resources: Resources, env: Mapping[str, str]) -> dict[str, str]:
     # Jobs side by side would each start a thread per core. Without a GPU asked for, none is to be seen.
     limits = {"OMP_NUM_THREADS": str(resources.cpus), **({} if resources.gpus else {"CUDA_VISIBLE_DEVICES": ""})}
-    return {**os.environ, **limits, **env}
+    # Nor is the job that this driver may be: its number of restarts, or the way back into the queue.
+    return {**without_inherited(os.environ), **limits, **env}
 
 
 def _state(process: ProcessId) -> JobState:

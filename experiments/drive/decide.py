@@ -3,12 +3,11 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from multimae.record.progress import MOST_FUTILE
 from multimae.record.state import RunState
 
 # Worth another try once a person has looked and calls `sweep` again; a run that diverged would diverge again.
 RETRIED_KINDS = frozenset({"error", "data", "config", "gpu_oom", "host_oom", "disk_full"})
-MAX_VANISHED = 3
-MAX_RESUMED = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +31,9 @@ def decide(state: RunState, *, submissions: int, retried_kinds: Collection[str] 
         case "diverged":
             return Decision(submit=False, why=f"diverged, never retried: {state.message}")
         case "preempted":
-            return _within(MAX_RESUMED, submissions=submissions, why=f"resumes after {state.kind}")
+            return _unless_futile(state, submissions=submissions, why=f"resumes after {state.kind}")
         case "vanished":
-            return _within(MAX_VANISHED, submissions=submissions, why=f"resumes, its job vanished: {state.message}")
+            return _unless_futile(state, submissions=submissions, why=f"resumes, its job vanished: {state.message}")
         case "failed":
             if state.kind not in retried_kinds:
                 return Decision(submit=False, why=f"failed ({state.kind}), never retried: {state.message}")
@@ -43,7 +42,8 @@ def decide(state: RunState, *, submissions: int, retried_kinds: Collection[str] 
             return Decision(submit=True, why=f"failed before ({state.kind}): {state.message}")
 
 
-def _within(limit: int, *, submissions: int, why: str) -> Decision:
-    if submissions < limit:
+def _unless_futile(state: RunState, *, submissions: int, why: str) -> Decision:
+    """Go on as long as the starts take the run on, and for a few that do not; a driver called anew tries again."""
+    if min(submissions, state.futile) < MOST_FUTILE:
         return Decision(submit=True, why=why)
-    return Decision(submit=False, why=f"given up after {submissions} submissions; {why}")
+    return Decision(submit=False, why=f"given up, {state.futile} starts in a row got no further; {why}")

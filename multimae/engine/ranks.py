@@ -10,16 +10,13 @@ with 1 whatever a rank says, and a failure reaches the others as SIGTERM at once
 import logging
 import multiprocessing
 import os
-import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from types import FrameType
 from typing import NoReturn
 
-PASSED_ON = (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT)
 GRACE_S = 30.0
 POLL_S = 0.1
 
@@ -67,9 +64,7 @@ class Ranks:
         ]
 
     def wait(self) -> int:
-        """Hand signals on until all have ended; return the first exit code that is not 0, else 0."""
-        for number in PASSED_ON:
-            signal.signal(number, self._hand_on)
+        """Wait until all have ended; return the first exit code that is not 0, else 0."""
         while any(process.poll() is None for process in self.processes):
             if any(process.poll() not in (None, 0) for process in self.processes):
                 self._end_rest()
@@ -77,7 +72,8 @@ class Ranks:
             time.sleep(POLL_S)
         return next((code for process in self.processes if (code := process.wait()) != 0), 0)
 
-    def _hand_on(self, number: int, _frame: FrameType | None) -> None:
+    def hand_on(self, number: int) -> None:
+        """Send a signal to those that still run."""
         for process in self.processes:
             if process.poll() is None:
                 process.send_signal(number)

@@ -10,6 +10,7 @@ from multimae.record.endings import Exit
 from multimae.record.events import Event, last_events, last_words
 from multimae.record.job import Job, JobState
 from multimae.record.paths import RunDir
+from multimae.record.progress import futile_starts
 
 Status = Literal[
     "new",
@@ -48,7 +49,10 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class RunState:
-    """How a run is doing. `attempt` 0: never submitted. `kind` is set once an attempt has ended."""
+    """How a run is doing. `attempt` 0: never submitted. `kind` is set once an attempt has ended.
+
+    `futile`: the starts that took it no further, where it was interrupted.
+    """
 
     status: Status
     attempt: int = 0
@@ -57,6 +61,7 @@ class RunState:
     progress: Progress | None = None
     heartbeat_age_s: float | None = None
     job: Job | None = None
+    futile: int = 0
 
     @property
     def text(self) -> str:
@@ -153,13 +158,13 @@ def _started_again(ending: Exit, *, job_state: JobState) -> bool:
 def _ended(state: RunState, *, run_dir: Path, ending: Exit) -> RunState:
     ended = replace(state, kind=ending.kind, message=ending.message)
     if ending.kind in RESUMABLE_KINDS:
-        return replace(ended, status="preempted")
+        return replace(ended, status="preempted", futile=futile_starts(run_dir))
     if ending.kind == "paused":
         return replace(ended, status="paused")
     if ending.kind == "nan":
         return replace(ended, status="diverged")
     if ending.kind in ("superseded", "vanished"):
-        return replace(ended, status="vanished")
+        return replace(ended, status="vanished", futile=futile_starts(run_dir))
     if ending.kind == "finished" and RunDir(run_dir).earlier_scores.is_dir():
         return replace(ended, status="new", kind=None, message="to be scored again")
     if ending.kind == "finished":
@@ -176,16 +181,19 @@ def _without_ending(state: RunState, *, run_dir: Path, now: float, job_state: Jo
     if job_state is JobState.ENDED:
         if job is not None and job.executor == "slurm" and age is not None and age < _FILES_LATE_BY_S:
             return state
-        return _vanished(state, message=_last_words(run_dir, state=state))
+        return _vanished(state, run_dir=run_dir, message=_last_words(run_dir, state=state))
+    if age is not None and age < SILENT_AFTER_S:
+        return state
     if age is not None:
-        return state if age < SILENT_AFTER_S else _vanished(state, message=f"no sign of life for {age / 60:.0f} min")
+        return _vanished(state, run_dir=run_dir, message=f"no sign of life for {age / 60:.0f} min")
     if job is not None and job.job_id is None and now - job.submitted > _SUBMISSION_TAKES_S:
-        return _vanished(state, message="its submission was interrupted")
+        return _vanished(state, run_dir=run_dir, message="its submission was interrupted")
     return replace(state, status="queued")
 
 
-def _vanished(state: RunState, *, message: str) -> RunState:
-    return replace(state, status="vanished", kind="vanished", message=message)
+def _vanished(state: RunState, *, run_dir: Path, message: str) -> RunState:
+    futile = futile_starts(run_dir)
+    return replace(state, status="vanished", kind="vanished", message=message, futile=futile)
 
 
 def _last_words(run_dir: Path, *, state: RunState) -> str:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from experiments.drive.decide import MAX_VANISHED, decide
+from experiments.drive.decide import decide
+from multimae.record.progress import MOST_FUTILE
 from multimae.record.state import RunState
 
 
@@ -19,8 +20,11 @@ def test_a_blocked_run_is_not_submitted() -> None:
         (RunState(status="queued"), 0, False),
         (RunState(status="preempted", kind="preempted"), 5, True),
         (RunState(status="preempted", kind="timeout"), 1, True),
-        (RunState(status="vanished"), MAX_VANISHED - 1, True),
-        (RunState(status="vanished"), MAX_VANISHED, False),
+        (RunState(status="preempted", kind="preempted"), 1000, True),
+        (RunState(status="preempted", kind="preempted", futile=MOST_FUTILE), 1000, False),
+        (RunState(status="vanished", futile=MOST_FUTILE - 1), MOST_FUTILE, True),
+        (RunState(status="vanished", futile=MOST_FUTILE), MOST_FUTILE, False),
+        (RunState(status="vanished", futile=MOST_FUTILE), 0, True),
         (RunState(status="failed", kind="data"), 0, True),
         (RunState(status="failed", kind="data"), 1, False),
         (RunState(status="diverged", kind="nan"), 0, False),

@@ -18,6 +18,7 @@ from experiments.plan.planning import Data, make_plan
 from experiments.plan.rundirs import prepare
 from experiments.plan.suite import expand
 from multimae.engine.ranks import Ranks
+from multimae.engine.signals import StopRequest
 from multimae.record.attempt import Attempt
 from multimae.train import _run_ranks
 from tests.made.brief_suite import SUITE as BRIEF
@@ -166,6 +167,6 @@ def test_the_jobs_exit_code_is_what_exit_json_names_whatever_a_rank_did_later(
     for attempt in (ended, silent):
         attempt.start()
     ended.end(kind="finished", message="")
-    assert _run_ranks(ended, num_devices=2) == 0
-    assert _run_ranks(silent, num_devices=2) == 1
+    assert _run_ranks(ended, stop=StopRequest(), num_devices=2) == 0
+    assert _run_ranks(silent, stop=StopRequest(), num_devices=2) == 1
     assert ending(silent.run_dir)["message"] == "a rank ended with exit code -6"

@@ -6,10 +6,11 @@ import pytest
 
 from multimae.record.job import JobState
 from slurm import cluster as cluster_module
-from slurm.batch import _further_options, _is_transient, inherited_from_job
+from slurm.batch import _further_options, _is_transient
 from slurm.choosing import choose
 from slurm.cluster import Cluster, ClusterError, Resources, load_cluster
 from slurm.duration import Duration
+from slurm.inherited import inherited_from_job
 from slurm.states import slurm_state
 
 CLUSTERS = """
