@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from multimae.data.image_formats import BIG_ENDIAN, advice, check_format
 from multimae.data.labels import label_code
 from multimae.data.sample import DataError, SampleMaps, StoredMap
 from multimae.data.spec import DatasetSpec
@@ -105,8 +106,9 @@ def _pixels(path: Path, modality: str) -> Array:
     allowed = MODES[kind]
     try:
         with Image.open(path) as image:
+            check_format(image, path=path, modality=modality, kind=kind)
             image.load()
-            if image.mode not in allowed:
+            if image.mode not in allowed and not (image.mode == BIG_ENDIAN and "I;16" in allowed):
                 raise DataError(f"{path}: {modality} has image mode {image.mode}, wanted one of {sorted(allowed)}")
             if kind == "domain":
                 _check_bits(path, image.mode, modality)
@@ -114,7 +116,7 @@ def _pixels(path: Path, modality: str) -> Array:
                 return np.asarray(image)
             return np.asarray(image.convert("L" if modality_named(modality).num_channels == 1 else "RGB"))
     except (OSError, SyntaxError, ValueError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be decoded as {modality}: {error}; restore the file or remove it") from error
+        raise DataError(f"{path}: cannot be decoded as {modality}: {error}; {advice(path)}") from error
 
 
 def _check_bits(path: Path, mode: str, modality: str) -> None:

@@ -64,10 +64,11 @@ class MultiModalFolder(Dataset[Example]):
         self.root = opened.root
         self.modalities = tuple(modalities)
         self.missing = missing
-        self.class_names = opened.class_names() if labelled else ()
         own = split == "val" and opened.own_val
         folder = split if own or split == "test" else "train"
         found = opened.samples(folder, opened.with_validity(folder, modalities), folders=folders, missing=missing)
+        # After the listing, which knows the classes already.
+        self.class_names = opened.class_names() if labelled else ()
         for name in ("semseg", *FIXED):
             _check_classes(found.folders.get(name), modality=name, described=self.spec)
         self._labels = opened.labels(folder, found.names) if labelled else {}

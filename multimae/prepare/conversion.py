@@ -20,7 +20,7 @@ from typing import Protocol, runtime_checkable
 from PIL import Image
 
 from multimae.data import manifest as manifests
-from multimae.data.arrangements import IMAGE_SUFFIXES
+from multimae.data.files import PHOTOGRAPHIC, why_not
 from multimae.data.manifest import FileRecord, Manifest, Provenance, read_manifest
 from multimae.data.sample import DataError
 from multimae.processes import spread
@@ -44,6 +44,7 @@ PIXELS: Mapping[str, tuple[str, int]] = MappingProxyType(
         "RGBA": ("uint8", 4),
         "CMYK": ("uint8", 4),
         "I;16": ("uint16", 1),
+        "I;16B": ("uint16", 1),
         "I": ("uint16", 1),
     }
 )
@@ -242,7 +243,7 @@ def _record(root: Path, output: str) -> FileRecord:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         num_bytes = file.tell()
-    shape, dtype = _pixels(path) if path.suffix.lower() in IMAGE_SUFFIXES else ((), "")
+    shape, dtype = ((), "") if why_not(path.name, reads=PHOTOGRAPHIC) else _pixels(path)
     return FileRecord(path=output, num_bytes=num_bytes, sha256=digest, shape=shape, dtype=dtype)
 
 

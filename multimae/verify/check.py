@@ -21,7 +21,7 @@ from multimae.verify.classes import leaks, other_classes, wrong_classes
 from multimae.verify.findings import FileCount, Finding, Progress, Verification
 from multimae.verify.inspection import Inspection, inspect_all
 from multimae.verify.listing import Listing, list_splits
-from multimae.verify.packed import check_packed
+from multimae.verify.packed import check_packed, not_packed
 from multimae.verify.recorded import differing, manifest_of, unrecorded, wrong_hashes
 from multimae.verify.units import implausible_depth
 
@@ -70,6 +70,7 @@ def _verify_plain(opened: PlainDataset, *, effort: Effort, progress: Progress) -
 
 def _verify_packed(opened: PackedDataset, *, effort: Effort, progress: Progress) -> Verification:
     counts, findings = check_packed(opened, sample=effort.sample, progress=progress)
+    findings += not_packed(opened.root)
     recorded, hashed = _compare_recorded([], root=opened.root, effort=effort, progress=progress)
     return Verification(
         dataset=opened.spec.name,

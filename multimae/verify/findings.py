@@ -38,6 +38,18 @@ FAULTS: Mapping[str, Fault] = MappingProxyType(
         "unlistable": Fault(
             severity="error", title="folder that cannot be listed", remedy="samples are not known before it can"
         ),
+        "lost_images": Fault(
+            severity="error", title="images that are not read, for which all are refused", remedy="see each"
+        ),
+        "empty_class": Fault(
+            severity="error", title="class folders of train without images", remedy="remove them, or add their images"
+        ),
+        "other_affixes": Fault(
+            severity="error",
+            title="names that differ only in what stands around them",
+            remedy="rename the files: one name a sample",
+        ),
+        "left_out": Fault(severity="warning", title="files and folders that are not data", remedy="nothing reads them"),
         "missing_sample": Fault(
             severity="error", title="samples that the split's table lists, without files", remedy="add their files"
         ),

@@ -9,6 +9,7 @@ from PIL import Image
 
 from multimae.data.arrangements import modality_of
 from multimae.data.decode import MODES, Array, decode, kind_of
+from multimae.data.image_formats import FormatError
 from multimae.data.labels import FIXED
 from multimae.data.sample import DataError, SampleFiles
 from multimae.data.spec import DatasetSpec, distinct_palette
@@ -82,6 +83,8 @@ def _kind_of_fault(error: Exception, path: Path, modality: str) -> str:
     """Tell files that cannot be decoded from whole ones in a wrong format or with wrong values."""
     if not isinstance(error, DataError) or error.__cause__ is not None:
         return "undecodable"
+    if isinstance(error, FormatError):
+        return "format"
     kind = kind_of(modality)
     with Image.open(path) as image:
         return "values" if kind in ("labels", "validity") and image.mode in MODES[kind] else "format"

@@ -12,6 +12,7 @@ from multimae.data.sample import DataError
 from multimae.data.spec import DatasetSpec
 from multimae.verify.findings import FileCount, Finding, Progress
 from multimae.verify.inspection import described_for, hollow
+from multimae.verify.recorded import manifest_of
 
 
 def check_packed(
@@ -34,6 +35,13 @@ def check_packed(
         findings += _unpaired(samples, split=split)
         counts += _counts(samples, split=split, num_decoded=len(chosen))
     return counts, findings
+
+
+def not_packed(root: Path) -> Iterator[Finding]:
+    """Yield what lay beside the plain files and was none, as the packing has recorded it."""
+    manifest, _ = manifest_of(root)
+    for reason, count in (manifest.provenance.left_out if manifest else {}).items():
+        yield Finding(kind="left_out", detail=f"{count} {reason}, beside the files that were packed")
 
 
 def _check(files: PackedMaps, *, split: str, described: DatasetSpec) -> Iterator[Finding]:

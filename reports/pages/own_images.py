@@ -12,6 +12,7 @@ from mmengine.config import Config
 from PIL import Image, ImageOps
 
 from multimae.data.decode import Array, decode
+from multimae.data.image_formats import check_format
 from multimae.data.maps import Sample
 from multimae.data.pipelines.pipeline import Example
 from multimae.data.sample import DataError
@@ -75,6 +76,7 @@ def read_photograph(path: Path) -> Array:
     """Return any 8-bit picture as [height, width, 3], turned as its EXIF entry says."""
     try:
         with Image.open(path) as image:
+            check_format(image, path=path, modality="rgb", kind="image")
             upright = ImageOps.exif_transpose(image)
             if upright.mode.startswith(("I", "F")):
                 raise DataError(f"{path}: its mode {upright.mode} is no photograph's; a depth map is given as --depth")

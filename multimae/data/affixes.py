@@ -1,0 +1,67 @@
+"""Names that would pair but for what stands around them: `frame-000000.color` and `frame-000000.depth`."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import takewhile
+
+AT_LEAST = 2
+"""One name alone does not show what all of a modality's names have in common."""
+_HEAD = re.compile(r".*[\W_]|[^\W\d_]+(?=\d|$)")
+_TAIL = re.compile(r"[\W_].*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Affixes:
+    """Say what the names of a modality begin and end with; `example` is one of them."""
+
+    head: str
+    tail: str
+    example: str
+
+    def core(self, name: str) -> str:
+        """Return a name without head and tail."""
+        return name[len(self.head) : len(name) - len(self.tail)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DifferingAffixes:
+    """Hold, by modality, the affixes on which alone names differ; its text says so and what to do."""
+
+    by_modality: Mapping[str, Affixes]
+
+    def __str__(self) -> str:
+        found = self.by_modality.values()
+        same_head, same_tail = (len({getattr(one, affix) for one in found}) == 1 for affix in ("head", "tail"))
+        said = []
+        for modality, one in self.by_modality.items():
+            head = "" if same_head else f" begin with {one.head!r}"
+            tail = "" if same_tail else f" end with {one.tail!r}"
+            said.append(f"{modality}'s{' and'.join(part for part in (head, tail) if part)} ({one.example})")
+        return f"Names differ only in what stands around them: {', '.join(said)}. Rename the files: one name a sample"
+
+
+def differing_affixes(names: Mapping[str, Iterable[str]]) -> DifferingAffixes | None:
+    """Return the affixes of each modality if most names would pair without them, and none does with them."""
+    listed = {modality: list(some) for modality, some in names.items()}
+    if len(listed) < 2 or any(len(some) < AT_LEAST for some in listed.values()):
+        return None
+    if set.intersection(*map(set, listed.values())):
+        return None
+    found = {modality: _affixes(some) for modality, some in listed.items()}
+    cores = [{found[modality].core(name) for name in some} for modality, some in listed.items()]
+    shared = set.intersection(*cores)
+    return DifferingAffixes(by_modality=found) if 2 * len(shared) > max(map(len, cores)) else None
+
+
+def _affixes(names: list[str]) -> Affixes:
+    head = _HEAD.match(_beginning(names))
+    tail = _TAIL.search(_beginning([name[::-1] for name in names])[::-1])
+    return Affixes(head=head[0] if head else "", tail=tail[0] if tail else "", example=min(names))
+
+
+def _beginning(names: list[str]) -> str:
+    """Return what all names begin with: what the first and the last in order do."""
+    first, last = min(names), max(names)
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    return "".join(letter for letter, _ in same)
