@@ -1,7 +1,7 @@
 """Names that would pair but for what stands around them: `frame-000000.color` and `frame-000000.depth`."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -41,26 +41,32 @@ class DifferingAffixes:
         return f"Names differ only in what stands around them: {', '.join(said)}. Rename the files: one name a sample"
 
 
-def differing_affixes(names: Mapping[str, Iterable[str]]) -> DifferingAffixes | None:
-    """Return the affixes of each modality if most names would pair without them, and none does with them."""
-    listed = {modality: list(some) for modality, some in names.items()}
-    if len(listed) < 2 or any(len(some) < AT_LEAST for some in listed.values()):
+def differing_affixes(names: Mapping[str, Collection[str]]) -> DifferingAffixes | None:
+    """Return the affixes of the first modality and of those whose names would be its own but for them."""
+    (first, ours), *others = names.items()
+    found = {modality: pair for modality, theirs in others if (pair := _pair(ours, theirs)) is not None}
+    if not found:
         return None
-    if set.intersection(*map(set, listed.values())):
-        return None
-    found = {modality: _affixes(some) for modality, some in listed.items()}
-    cores = [{found[modality].core(name) for name in some} for modality, some in listed.items()]
-    shared = set.intersection(*cores)
-    return DifferingAffixes(by_modality=found) if 2 * len(shared) > max(map(len, cores)) else None
+    (own, _), *_ = found.values()
+    return DifferingAffixes(by_modality={first: own, **{modality: other for modality, (_, other) in found.items()}})
 
 
-def _affixes(names: list[str]) -> Affixes:
+def _pair(ours: Collection[str], theirs: Collection[str]) -> tuple[Affixes, Affixes] | None:
+    """Return the affixes of both if most names would pair without them, and none does with them."""
+    if min(len(ours), len(theirs)) < AT_LEAST or not {*ours}.isdisjoint(theirs):
+        return None
+    own, other = _affixes(ours), _affixes(theirs)
+    cores, other_cores = {own.core(name) for name in ours}, {other.core(name) for name in theirs}
+    return (own, other) if 2 * len(cores & other_cores) > max(len(cores), len(other_cores)) else None
+
+
+def _affixes(names: Collection[str]) -> Affixes:
     head = _HEAD.match(_beginning(names))
     tail = _TAIL.search(_beginning([name[::-1] for name in names])[::-1])
     return Affixes(head=head[0] if head else "", tail=tail[0] if tail else "", example=min(names))
 
 
-def _beginning(names: list[str]) -> str:
+def _beginning(names: Collection[str]) -> str:
     """Return what all names begin with: what the first and the last in order do."""
     first, last = min(names), max(names)
     same = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))

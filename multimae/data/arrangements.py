@@ -13,7 +13,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from multimae.data.files import EXACT, PHOTOGRAPHIC, UNREAD, Folder, composed, subfolders
-from multimae.data.places import NO_CLASS, Place
+from multimae.data.places import NO_CLASS as NO_CLASS
+from multimae.data.places import Place
 from multimae.data.taskonomy_splits import SPLITS as SPLITS
 from multimae.data.taskonomy_splits import ViewSplits
 from multimae.tables.modalities import MODALITIES

@@ -4,7 +4,18 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from multimae.data.files import PHOTOGRAPHIC, UNREAD, Folder, LeftOut, by_reason, composed, holds_images, shown
+from multimae.data.files import (
+    PHOTOGRAPHIC,
+    UNREAD,
+    Folder,
+    LeftOut,
+    LostReason,
+    Reason,
+    by_reason,
+    composed,
+    holds_images,
+    shown,
+)
 from multimae.data.sample import DataError, DataNotFoundError
 
 NO_CLASS = "all"
@@ -124,7 +135,7 @@ class _Listing:
     def leave_out_below(self, group: str, folders: Sequence[str]) -> None:
         """Leave out folders that lie deeper than is read."""
         for name in folders:
-            reason = "deeper" if holds_images(self.base / group / name) else "no_images_in"
+            reason: LostReason | Reason = "deeper" if holds_images(self.base / group / name) else "no_images_in"
             self.left_out.append(LeftOut(group=self._within(group), reason=reason, names=(name,)))
 
     def leave_out_beside_all(self) -> None:

@@ -40,6 +40,7 @@ def list_splits(opened: PlainDataset) -> tuple[list[Listing], list[Finding]]:
             kind = "empty_split" if home.is_dir() else "missing_split"
             findings.append(Finding(kind=kind, split=split, detail=f"looked in {home}"))
     known = {(finding.split, finding.modality) for finding in findings}
+    known |= {("", finding.modality) for finding in findings if finding.kind == "lost_images"}
     absent = _absent(listings, wanted=opened.spec.modalities)
     return listings, [*findings, *(finding for finding in absent if (finding.split, finding.modality) not in known)]
 
@@ -53,6 +54,8 @@ def _list_split(opened: PlainDataset, split: str) -> tuple[Listing | None, list[
         except DataNotFoundError:
             continue
         except DataError as error:
+            if any(found.kind == "lost_images" and found.modality == folder for found in findings):
+                continue  # it holds nothing else
             findings.append(Finding(kind="unlistable", split=split, modality=folder, detail=str(error)))
         else:
             there.append(folder)

@@ -3,10 +3,12 @@
 One table; every row is read by training, by the check and by packing.
 """
 
+import hashlib
 import io
 import json
 import shutil
 import unicodedata
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,10 +26,15 @@ from multimae.data.open import open_dataset
 from multimae.data.sample import DataError
 from multimae.data.spec import DatasetSpec, spec
 from multimae.data_cli import main
+from multimae.engine.failures import SettingsError
 from multimae.packing.source import PackSource
+from multimae.prepare.ade20k import scene_parsing
 from multimae.prepare.conversion import prepare
+from multimae.prepare.imagenet import images_and_labels
 from multimae.pseudo_labels.images import list_images
+from multimae.pseudo_labels.manifest import complete, make_room
 from multimae.verify.check import Effort, verify
+from reports.pages.own_images import read_photograph
 from tests.made import tiny_dataset
 
 FLOWERS = replace(spec("imagenet"), modalities=("rgb",))
@@ -461,6 +468,14 @@ def test_names_that_differ_in_what_stands_around_them_are_told_so(rooms: Path, r
     assert {kind for kind, _ in found} == {"other_affixes", "missing_modality"}
 
 
+def test_other_modalities_do_not_hide_that_two_differ_around_the_edges(rooms: Path) -> None:
+    for path in sorted((rooms / "train" / "depth" / "all").iterdir()):
+        path.rename(path.with_name(f"{path.stem}_depth.png"))
+    with pytest.raises(DataError, match=r"rgb's end with '' \(0000\), depth's end with '_depth' \(0000_depth\)"):
+        opened(rooms, NYUV2).samples("train", MODALITIES)
+    assert {kind for kind, _ in checked(rooms, NYUV2)} == {"other_affixes"}
+
+
 HEAD = "name,label\n"
 ROWS = [(f"{index:04d}", "ab"[index % 2]) for index in range(6)]
 PLAIN = HEAD + "".join(f"{name},{label}\n" for name, label in ROWS)
@@ -530,3 +545,67 @@ def test_labelling_walks_past_what_is_no_data_and_stops_at_images_it_cannot_read
     put("train/rgb/rose/new.heic")(root)
     with pytest.raises(DataError, match=r"rgb/rose has 1 images in a format that is not read: new\.heic; convert"):
         list_images(root / "train")
+
+
+def test_labels_without_a_manifest_are_others_but_files_of_tools_are_no_labels(tmp_path: Path) -> None:
+    put("@eaDir/x.png/SYNOPHOTO_THUMB_M.png")(tmp_path)
+    put("all/._x.png")(tmp_path)
+    make_room(tmp_path, model="m", identity={}, others="refuse")
+    put("all/x.tif")(tmp_path)
+    with pytest.raises(SettingsError, match=r"not written here, such as all/x\.tif"):
+        make_room(tmp_path, model="m", identity={}, others="refuse")
+    assert complete(tmp_path) == 1
+
+
+def test_fingerprints_are_those_of_names_and_sizes(rooms: Path) -> None:
+    """As in every release before: other fingerprints would make every run a new one."""
+    files = [path for name in (*MODALITIES, "mask_valid") for path in (rooms / "train" / name / "all").iterdir()]
+    lines = sorted(f"train/{path.parts[-3]}/{path.name} {path.stat().st_size}" for path in files)
+    expected = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    assert opened(rooms, NYUV2).fingerprint(("train",), MODALITIES) == expected
+
+
+def test_a_modality_that_cannot_be_listed_is_not_packed_around(rooms: Path, tmp_path: Path) -> None:
+    shutil.copy(rooms / "train" / "depth" / "all" / "0001.png", rooms / "train" / "depth" / "all" / "0001.tif")
+    with pytest.raises(DataError, match=r"0001\.(png|tif) and 0001\.(png|tif) are two files for one sample"):
+        prepare(PackSource(root=rooms, dataset="nyuv2"), out=tmp_path / "packed", workers=1)
+
+
+def test_a_folder_beside_the_modalities_gives_no_classes(tmp_path: Path) -> None:
+    root = classes(tmp_path)
+    put("train/backup/lily/x.png", photograph())(root)
+    assert train(root).class_names == ("daisy", "rose")
+    assert list(checked(root)) == [("unknown_folder", "")]
+
+
+def test_a_reader_of_one_photograph_refuses_what_training_refuses(tmp_path: Path) -> None:
+    frames = [Image.fromarray(np.full((24, 32, 3), level, np.uint8)) for level in (10, 200)]
+    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
+    with pytest.raises(DataError, match="the file holds 2 images, wanted one"):
+        read_photograph(tmp_path / "moving.gif")
+
+
+PUBLISHED = {
+    "train/n01440764/n01440764_1.JPEG": None,
+    "train/n01440764/._n01440764_1.JPEG": "hidden, its name begins with a dot",
+    "train/n01440764/n01440764_2.heic": "images in a format that is not read",
+    "train/n01440764/Thumbs.db": "made by an operating system or a tool",
+}
+
+
+def test_preparations_count_what_they_leave_out(tmp_path: Path) -> None:
+    for path in PUBLISHED:
+        put(path, photograph(kind="JPEG"))(tmp_path / "from")
+    done = prepare(images_and_labels(tmp_path / "from", out=tmp_path / "out"), out=tmp_path / "out", workers=1)
+    assert done.left_out == dict.fromkeys(filter(None, PUBLISHED.values()), 1)
+    assert [path.name for path in (tmp_path / "out" / "train").rglob("*.*")] == ["n01440764_1.JPEG"]
+
+
+def test_an_archive_made_on_a_mac_holds_its_images_once(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "ADEChallengeData2016.zip", "w") as archive:
+        for above in ("ADEChallengeData2016", "__MACOSX/ADEChallengeData2016"):
+            for folder_name, ending in (("images", "jpg"), ("annotations", "png")):
+                name = "._ADE_train_1" if "MAC" in above else "ADE_train_1"
+                archive.writestr(f"{above}/{folder_name}/training/{name}.{ending}", photograph(kind="JPEG"))
+    outputs = [output for item in scene_parsing(tmp_path, out=tmp_path / "out").items() for output in item.outputs]
+    assert sorted(outputs) == ["train/rgb/all/ADE_train_1.jpg", "train/semseg/all/ADE_train_1.png"]
