@@ -168,6 +168,12 @@ def holds_images(folder: Path, *, reads: frozenset[str] = PHOTOGRAPHIC | UNREAD)
     return any(True for _ in found.files()) or any(holds_images(folder / name, reads=reads) for name in found.folders)
 
 
+def images_in(folder: Path, *, reads: frozenset[str]) -> list[Path]:
+    """Return the images right in a folder, sorted; none where there is no folder."""
+    found = Folder(path=folder, reads=reads).files() if folder.is_dir() else ()
+    return sorted(folder / f"{stem}.{ending}" for stem, ending in found)
+
+
 def images_below(folder: Path, *, reads: frozenset[str]) -> tuple[list[str], list[LeftOut]]:
     """Return the paths of all images below a folder, relative to it and sorted, and what was left out."""
     images, left_out = list[str](), list[LeftOut]()

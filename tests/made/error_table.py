@@ -87,6 +87,19 @@ TABLE = (
         "error: samples without a file of this modality: 1 in train/depth; add the files or remove the rest",
     ),
     row(
+        "a photograph in a format that is not read",
+        PLAN,
+        3,
+        "sweep: DATA/nyuv2/train/rgb/all has 1 images in a format that is not read: 0002.heic; convert them to .png",
+    ),
+    row(
+        "a photograph in a format that is not read",
+        VERIFY,
+        3,
+        "error: images that are not read, for which all are refused: 1 in train/rgb; see each",
+        "  train/rgb/all: 1 images in a format that is not read: 0002.heic; convert them to .png",
+    ),
+    row(
         "a split without images",
         PLAN,
         3,
