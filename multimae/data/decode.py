@@ -166,6 +166,8 @@ def _classes_from_one(stored: Array, *, path: Path, modality: str, spec: Dataset
         last, unlabelled = code.num_classes - 1 + code.first_label, 0 if code.first_label else 255
         owner = spec.name if modality == "semseg" else modality
         wanted = f"{owner} has labels {code.first_label} to {last}, and {unlabelled} for unlabelled"
+        if set(np.unique(stored[labels > code.num_classes])) == {last + 1 if code.first_label == 0 else 255}:
+            wanted += f"; do they count from {1 - code.first_label}? DatasetSpec(first_label=...) says from where"
         _check(path, stored, labels > code.num_classes, wanted)
     return labels
 

@@ -1,0 +1,49 @@
+"""What an image file says of itself ahead of its pixels. Free of torch."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import ExifTags, Image
+
+from multimae.data.images import DAMAGED_EXIF, SWAPS_SIDES, too_many_pixels
+
+WidthHeight = tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Header:
+    """Hold the head of a file: `stored` is its size before EXIF turns it."""
+
+    mode: str
+    stored: WidthHeight
+    orientation: int
+    transparent: bool
+
+    @property
+    def shown(self) -> WidthHeight:
+        """Return the size that viewers show."""
+        return self.stored[::-1] if self.orientation in SWAPS_SIDES else self.stored
+
+
+def read_header(path: Path) -> Header:
+    """Read the head of a file; raise DataError where it promises more pixels than are read."""
+    try:
+        with Image.open(path) as image:
+            return Header(
+                mode=image.mode,
+                stored=image.size,
+                orientation=_orientation(image),
+                transparent=image.has_transparency_data,
+            )
+    except Image.DecompressionBombError as error:
+        raise too_many_pixels(path) from error
+
+
+def _orientation(image: Image.Image) -> int:
+    if "exif" not in image.info:  # a PNG would be decoded to look behind its pixels
+        return 1
+    with suppress(*DAMAGED_EXIF):
+        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+        return found if found in range(1, 9) else 1
+    return 1
