@@ -58,9 +58,11 @@ class DepthMetric(Scoring):
             predictions = torch.stack(list(data_samples))
             check_same_size(predictions, targets["depth"], protocol=self.protocol)
             scores = [self._pooled(predictions, target=targets["depth"], valid=targets["mask_valid"])]
+            self.num_empty += int((~targets["mask_valid"].flatten(1).any(dim=1)).sum())
         else:
             triples = zip(data_samples, targets["depth"], targets["mask_valid"], strict=True)
             scores = [self._per_image(prediction, target=target, valid=valid) for prediction, target, valid in triples]
+            self.num_empty += sum(not score for score in scores)
         self.results += [score for score in scores if score]
         self.num_scored += len(data_samples)
 
