@@ -72,12 +72,19 @@ def in_colours(image: Image.Image, *, mode: Literal["L", "RGB"] = "RGB") -> Imag
 
 def is_opaque(image: Image.Image) -> bool:
     """Say whether nothing of a picture is transparent."""
-    return not image.has_transparency_data or image.convert("RGBA").getchannel("A").getextrema() == (255, 255)
+    return not image.has_transparency_data or not any(image.convert("RGBA").getchannel("A").histogram()[:255])
 
 
 def orientation(path: Path) -> int:
     """Return how EXIF says that a file is to be turned, 1 (not at all) to 8; 1 where it does not say."""
-    with suppress(*DAMAGED_EXIF), Image.open(path) as image:
+    with suppress(OSError), Image.open(path) as image:
+        return orientation_of(image)
+    return 1
+
+
+def orientation_of(image: Image.Image) -> int:
+    """Return how the EXIF entry of an opened file says that it is to be turned; a PNG is decoded to look for one."""
+    with suppress(*DAMAGED_EXIF):
         found = image.getexif().get(ExifTags.Base.Orientation, 1)
         return found if found in range(1, 9) else 1
     return 1

@@ -126,4 +126,4 @@ def _resized(logits: Float[Tensor, "1 _ _"], *, size: Sequence[int] | None) -> F
 def most_frequent_class(folder: MultiModalFolder) -> int:
     """Return the class (0..C-1) with the most pixels."""
     counts = histogram(folder, modality="semseg", num_values=folder.spec.num_classes + 1)
-    return int(counts[1:].argmax())
+    return int(counts.pixels[1:].argmax())

@@ -1,12 +1,11 @@
 """What an image file says of itself ahead of its pixels. Free of torch."""
 
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import ExifTags, Image
+from PIL import Image
 
-from multimae.data.images import DAMAGED_EXIF, SWAPS_SIDES, too_many_pixels
+from multimae.data.images import SWAPS_SIDES, orientation_of, too_many_pixels
 
 WidthHeight = tuple[int, int]
 
@@ -33,17 +32,9 @@ def read_header(path: Path) -> Header:
             return Header(
                 mode=image.mode,
                 stored=image.size,
-                orientation=_orientation(image),
+                # A PNG without an entry ahead of its pixels would be decoded to look behind them.
+                orientation=orientation_of(image) if "exif" in image.info else 1,
                 transparent=image.has_transparency_data,
             )
     except Image.DecompressionBombError as error:
         raise too_many_pixels(path) from error
-
-
-def _orientation(image: Image.Image) -> int:
-    if "exif" not in image.info:  # a PNG would be decoded to look behind its pixels
-        return 1
-    with suppress(*DAMAGED_EXIF):
-        found = image.getexif().get(ExifTags.Base.Orientation, 1)
-        return found if found in range(1, 9) else 1
-    return 1

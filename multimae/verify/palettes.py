@@ -42,7 +42,7 @@ def odd_palettes(tallies: Mapping[str, Tally], *, folder: str, described: Datase
 
 def _reordered(own: Colours, reference: Colours) -> str:
     """Say of which colours a file has other codes, if it has all its colours from the reference; else nothing."""
-    codes = {colour: code for code, colour in reversed(reference.items())}
+    codes = {colour: code for code, colour in reversed(list(reference.items()))}
     if not set(own.values()) - {BLACK} <= codes.keys():
         return ""
     moved = {

@@ -16,6 +16,7 @@ from multimae.data.folder import MultiModalFolder
 from multimae.data.sample import DataError
 from multimae.data.sets.nyuv2 import SPEC
 from multimae.data.spec import DatasetSpec, spec
+from multimae.evaluation.depth import median_depth_mm
 from multimae.packing.source import PackSource
 from multimae.prepare.conversion import prepare
 from multimae.pseudo_labels.images import read_image
@@ -221,3 +222,22 @@ def test_a_photograph_that_is_too_large_is_refused_by_name(tmp_path: Path) -> No
             read(root / "train/rgb/all/0002.png")
     packed = prepare(PackSource(root=root, dataset="nyuv2"), out=tmp_path / "packed", workers=1)
     assert [words in said for said in packed.damaged.values()] == [True]
+
+
+def test_training_is_loud_about_a_code_far_from_all_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = tiny_dataset.write(tmp_path)
+    stored = tiny_dataset.maps()["depth"]
+    told = []
+    for code in (stored[0, 0], 65535):
+        for path in (root / "nyuv2").glob("train/depth/all/*.png"):
+            Image.fromarray(np.where(stored < 1100, np.uint16(code), stored)).save(path)
+        for described in (SPEC, replace(SPEC, invalid_depth=(65535,))):
+            caplog.clear()
+            folder = MultiModalFolder(
+                root=root, dataset=vars(described), split="train", modalities=["depth"], pipeline=lambda x: x
+            )
+            median_depth_mm(folder)
+            told.append(caplog.text)
+    assert [bool(text) for text in told] == [False, False, True, False]
+    assert "depth of nyuv2 is 65535 in 2.1 % of the pixels, in 6 of 6 images" in told[2]
+    assert "invalid_depth=(65535,)" in told[2]
