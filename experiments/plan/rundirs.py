@@ -4,11 +4,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from experiments.plan.fingerprint import digest
 from experiments.plan.known import code_digest, first_scoring, trained_alike
-from experiments.plan.planning import PlannedRun, datasets_of, kind_of, settings
+from experiments.plan.planning import Data, PlannedRun, datasets_of, kind_of, settings
 from experiments.plan.render import Keep, as_python, render
 from experiments.plan.why import difference
 from multimae.record.files import write_text
@@ -110,6 +110,13 @@ def describe(planned: PlannedRun) -> Run:
     )
 
 
+def _facts_of(data: Data) -> dict[str, Any]:
+    """Say of a data set what its report does, which may not know it: a suite can describe its own."""
+    facts = {"num_train": data.num_train, "num_test": data.num_test, "folder": data.root.name}
+    invalid = list(data.spec.invalid_depth)
+    return {**facts, "invalid_depth": invalid} if invalid else facts
+
+
 def sweep_of(
     plan: Sequence[PlannedRun], *, title: str, command: Sequence[str], created: float, parent: str = ""
 ) -> Sweep:
@@ -123,10 +130,7 @@ def sweep_of(
         suite=first.suite,
         title=title,
         dataset="+".join(read),
-        datasets={
-            name: {"num_train": data.num_train, "num_test": data.num_test, "folder": data.root.name}
-            for name, data in read.items()
-        },
+        datasets={name: _facts_of(data) for name, data in read.items()},
         profile=first.profile,
         size=first.size,
         command=tuple(command),

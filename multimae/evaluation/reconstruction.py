@@ -33,8 +33,13 @@ def score_reconstruction(model: MultiMAEPretraining, batches: Iterable[Mapping[s
             losses[name].append(values)
             target = model.targets[name].name
             constants[name].add(known[target][available[target]] if target in available else known[target])
-    metrics = {f"loss_{name}": float(torch.cat(values).nanmean()) for name, values in losses.items()}
-    return Scores(metrics=metrics, baseline={f"loss_{name}": constant.loss() for name, constant in constants.items()})
+    by_metric = {f"loss_{name}": torch.cat(values) for name, values in losses.items()}
+    baseline = {f"loss_{name}": constant.loss() for name, constant in constants.items()}
+    return Scores(
+        metrics={name: float(values.nanmean()) for name, values in by_metric.items()},
+        baseline=baseline,
+        counted={name: number for name, values in by_metric.items() if (number := int((~values.isnan()).sum()))},
+    )
 
 
 class _Constant:

@@ -36,16 +36,16 @@ NUM_WEIGHED = 8
 CLASSES = "manifest.json"
 JPEG_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
 
-ANY_LABELS = DatasetSpec(
+ANY_CODES = DatasetSpec(
     name="any",
-    title="any labels",
+    title="any codes",
     classes=tuple(map(str, range(1, 256))),
     palette=((0, 0, 0),) * 255,
     modalities=("semseg",),
     licence="",
     how_to_get="",
 )
-"""Decodes labels as the numbers that are stored; what they mean is asked when they are read."""
+"""Decodes labels and depth as the numbers that are stored; what they mean is asked when they are read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,7 +209,7 @@ class PackSource:
                 damaged.append(str(error))
 
     def _encoded(self, files: SampleFiles) -> Mapping[str, EncodedMap]:
-        arrays = {name: _stored(path, folder=name, spec=self._opened.spec) for name, path in files.paths.items()}
+        arrays = {name: _stored(path, folder=name) for name, path in files.paths.items()}
         check_same_size(files, arrays)
         return {name: self._encode(array, path=files.paths[name], folder=name) for name, array in arrays.items()}
 
@@ -225,12 +225,10 @@ class PackSource:
         return EncodedMap(content=content, codec=codec, shape=small.shape)
 
 
-def _stored(path: Path, *, folder: str, spec: DatasetSpec) -> Array:
-    """Decode a file, labels as the numbers that it holds."""
+def _stored(path: Path, *, folder: str) -> Array:
+    """Decode a file, labels and depth as the numbers that it holds."""
     modality = modality_of(folder)
-    if kind_of(modality) == "labels":
-        return decode(path, modality="semseg", spec=ANY_LABELS)
-    return decode(path, modality=modality, spec=spec)
+    return decode(path, modality="semseg" if kind_of(modality) == "labels" else modality, spec=ANY_CODES)
 
 
 def _same_jpeg(path: Path, array: Array) -> bytes | None:

@@ -21,6 +21,7 @@ from PIL import Image
 
 from multimae.data import manifest as manifests
 from multimae.data.files import PHOTOGRAPHIC, why_not
+from multimae.data.images import too_many_pixels
 from multimae.data.manifest import FileRecord, Manifest, Provenance, read_manifest
 from multimae.data.sample import DataError
 from multimae.processes import spread
@@ -253,6 +254,8 @@ def _pixels(path: Path) -> tuple[tuple[int, ...], str]:
         with Image.open(path) as image:
             dtype, channels = PIXELS[image.mode] if image.mode in PIXELS else (image.mode, len(image.getbands()))
             height_width = (image.height, image.width)
+    except Image.DecompressionBombError as error:
+        raise too_many_pixels(path) from error
     except (OSError, ValueError) as error:
         raise DataError(f"{path.name} is no image that can be read") from error
     return (height_width if channels == 1 else (*height_width, channels)), dtype

@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from multimae.data.decode import shrink
 from multimae.data.encode import millimetres, write_image
+from multimae.data.images import in_colours, opened
 from multimae.data.manifest import Provenance
 from multimae.data.sample import DataError, DataNotFoundError
 from multimae.prepare.command import add_options, convert
@@ -168,13 +168,10 @@ class HypersimFrames:
 
 def _photograph(path: Path) -> NDArray[np.uint8]:
     """Decode a whole preview; raise DataError where it is missing or torn."""
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except FileNotFoundError as error:
-        raise DataNotFoundError(f"there is no {path}") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{path} cannot be decoded: {error}; download it again") from error
+    if not path.is_file():
+        raise DataNotFoundError(f"there is no {path}")
+    with opened(path, what="a preview") as image:
+        return np.asarray(in_colours(image))
 
 
 def _pixels(text: str) -> int:

@@ -34,7 +34,6 @@ from multimae.prepare.imagenet import images_and_labels
 from multimae.pseudo_labels.images import list_images
 from multimae.pseudo_labels.manifest import complete, make_room
 from multimae.verify.check import Effort, verify
-from reports.pages.own_images import read_photograph
 from tests.made import tiny_dataset
 
 FLOWERS = replace(spec("imagenet"), modalities=("rgb",))
@@ -578,11 +577,11 @@ def test_a_folder_beside_the_modalities_gives_no_classes(tmp_path: Path) -> None
     assert list(checked(root)) == [("unknown_folder", "")]
 
 
-def test_a_reader_of_one_photograph_refuses_what_training_refuses(tmp_path: Path) -> None:
+def test_a_moving_picture_is_refused(tmp_path: Path) -> None:
     frames = [Image.fromarray(np.full((24, 32, 3), level, np.uint8)) for level in (10, 200)]
     frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
     with pytest.raises(DataError, match="the file holds 2 images, wanted one"):
-        read_photograph(tmp_path / "moving.gif")
+        decode(tmp_path / "moving.gif", modality="rgb", spec=spec("rooms"))
 
 
 PUBLISHED = {
