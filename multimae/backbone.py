@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from multimae.checkpoints.describing import settings_of
-from multimae.checkpoints.initialising import InitialisedFromFile
+from multimae.checkpoints.initialising import ADVICE, ModelFromFile
 from multimae.checkpoints.loading import load_backbone, load_read, read_file
 from multimae.checkpoints.reading import Reading, Which
-from multimae.checkpoints.report import LoadReport
+from multimae.checkpoints.report import LoadReport, abbreviated
 from multimae.input_adapters import InputAdapter, build_input_adapter
 from multimae.layers import EncoderOutput, Grid, initialise, make_blocks, new_token
 from multimae.masking import Masking
@@ -22,7 +22,7 @@ from multimae.tables.modalities import modality
 
 
 @MODELS.register_module()
-class MultiMAE(InitialisedFromFile):
+class MultiMAE(ModelFromFile):
     """Encode one or several modalities (section 3 of the paper); there is no norm after the last block.
 
     Inputs are float [batch, channels, height, width], and int64 [batch, height, width] for labels, whose sides are
@@ -116,6 +116,19 @@ class MultiMAE(InitialisedFromFile):
     def load_file(self, path: str, **settings: Any) -> LoadReport:
         """Load a file as `load_backbone` does."""
         return load_backbone(self, path, **settings)
+
+    def check_state(self, state: Mapping[str, Tensor]) -> None:
+        """Raise ValueError for a state dict that would leave a part of the encoder at random, or is of another size."""
+        super().check_state(state)
+        wanted = self.state_dict()
+        encoder = [name for name in wanted if name.startswith("encoder.")]
+        lacking = [name for name in encoder if name not in state]
+        if lacking and len(lacking) < len(encoder):
+            raise ValueError(f"the parameters hold a part of the encoder, they lack {abbreviated(lacking)}; {ADVICE}")
+        wrong = [name for name in state if name in wanted and state[name].shape != wanted[name].shape]
+        if wrong:
+            shapes = [f"{name} {tuple(state[name].shape)}, wanted {tuple(wanted[name].shape)}" for name in wrong[:6]]
+            raise ValueError(f"{len(wrong)} parameters have another shape: {'; '.join(shapes)}; {ADVICE}")
 
     def forward(
         self, inputs: Tensor | Mapping[str, Tensor]

@@ -8,7 +8,7 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
-from multimae.checkpoints.initialising import InitialisedFromFile
+from multimae.checkpoints.initialising import ModelFromFile
 from multimae.checkpoints.loading import load_model
 from multimae.checkpoints.report import LoadReport
 from multimae.layers import Grid, initialise, unfold_patches
@@ -45,7 +45,7 @@ class Reconstruction:
 
 
 @MODELS.register_module()
-class MultiMAEPretraining(InitialisedFromFile, BaseModel):  # type: ignore[misc]  # mmengine is untyped
+class MultiMAEPretraining(ModelFromFile, BaseModel):  # type: ignore[misc]  # mmengine is untyped
     """Train a `MultiMAE` backbone by predicting hidden patches.
 
     `outputs`: modalities, whether inputs or not, and `norm_<image modality>`, whose target is each patch's pixels

@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
-from multimae.checkpoints.initialising import InitialisedFromFile
+from multimae.checkpoints.initialising import ModelFromFile
 from multimae.checkpoints.loading import load_model
 from multimae.checkpoints.report import LoadReport
 from multimae.inference import Flip, Forward, Inference, average_flipped, slide
@@ -74,7 +74,7 @@ class LabelLoss(nn.Module):
 
 
 @MODELS.register_module()
-class MultiMAETransfer(InitialisedFromFile, BaseModel):  # type: ignore[misc]  # mmengine is untyped
+class MultiMAETransfer(ModelFromFile, BaseModel):  # type: ignore[misc]  # mmengine is untyped
     """Fine-tune a `MultiMAE` backbone with a head.
 
     `main_modalities`: the inputs whose tokens the head reads, all by default; the others are only attended to. `loss`:

@@ -3,12 +3,11 @@
 import argparse
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -20,24 +19,28 @@ SUFFIXES = (".pth", ".safetensors")
 
 
 class _Ignored:
-    """Stand in for objects beside the weights that mmengine's Runner saves, its curves and their methods."""
+    """Stand in for what lies beside the weights and is not needed: it takes anything and does nothing."""
 
-    def __init__(self, *_: Any) -> None:
+    def __new__(cls, *_: Any) -> "_Ignored":
+        return object.__new__(cls)
+
+    def __setstate__(self, _: Any) -> None:
         pass
 
 
-# Beside tensors only these are let in: the arguments in the reference's checkpoints, and what mmengine's hold, of which
-# nothing is built; its numbers are numpy's.
-_HARMLESS = (
-    argparse.Namespace,
-    (_Ignored, "mmengine.logging.history_buffer.HistoryBuffer"),
-    (_Ignored, "builtins.getattr"),
-    np._core.multiarray._reconstruct,
-    np._core.multiarray.scalar,
-    np.ndarray,
-    np.dtype,
-    *(type(np.dtype(kind)) for kind in (np.uint32, np.int64, np.float32, np.float64)),
+# What mmengine's Runner saves of its curves, under both names of numpy's module.
+_CURVES = (
+    "mmengine.logging.history_buffer.HistoryBuffer",
+    "builtins.getattr",
+    *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
+    "numpy.ndarray",
+    "numpy.dtype",
 )
+# Beside tensors only this is let in: the arguments in the reference's checkpoints, and what is made nothing of.
+_HARMLESS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
+    argparse.Namespace,
+    *((_Ignored, name) for name in _CURVES),
+]
 
 
 def read_tensors(path: str | PathLike[str]) -> dict[str, Tensor]:
@@ -85,7 +88,7 @@ def write_tensors(path: str | PathLike[str], state: Mapping[str, Tensor]) -> Non
 
 
 def _unpickle(path: Path) -> Any:
-    with torch.serialization.safe_globals([*_HARMLESS]):
+    with torch.serialization.safe_globals(_HARMLESS):
         return torch.load(path, map_location="cpu", weights_only=True)
 
 

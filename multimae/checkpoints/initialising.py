@@ -1,6 +1,6 @@
 """Weights that an OpenMMLab config names: `init_cfg` and `load_from` load them as `load_backbone` does, or raise."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmengine.logging import print_log
@@ -8,10 +8,14 @@ from mmengine.model import BaseModule, PretrainedInit
 from torch import Tensor
 
 from multimae.checkpoints.formats import layout_of
+from multimae.checkpoints.loading import load_head
 from multimae.checkpoints.report import LoadReport, abbreviated
 
+ADVICE = (
+    "a file in another layout or of another size loads by init_cfg=dict(type='Pretrained', checkpoint=FILE) of the "
+    "model or its backbone, or by multimae.load_backbone"
+)
 Config = Mapping[str, Any]
-Load = Callable[..., LoadReport]
 _OWN_KEYS = ("new_modalities", "new_outputs", "weights", "pixels", "prefix")
 
 
@@ -21,6 +25,7 @@ class InitialisedFromFile(BaseModule):  # type: ignore[misc]  # mmengine is unty
     Beside `checkpoint` and `prefix` it takes the keyword arguments of `load_backbone`, or of `load_model`.
     """
 
+    init_cfg: Any
     load_report: LoadReport | None = None
     """What the newest loading of a file did."""
 
@@ -43,30 +48,37 @@ class InitialisedFromFile(BaseModule):  # type: ignore[misc]  # mmengine is unty
             self.load_report = self.load_file(config["checkpoint"], **_settings(config))
             print_log(f"{config['checkpoint']}: {self.load_report}", logger="current")
 
+
+class HeadFromFile(InitialisedFromFile):
+    """Let a head's `init_cfg` name a whole model's file, the head of which is loaded."""
+
+    def load_file(self, path: str, **settings: Any) -> LoadReport:
+        """Load the head of a file."""
+        return load_head(self, path, **settings)
+
+
+class ModelFromFile(InitialisedFromFile):
+    """Refuse what mmengine's loading, which is never strict, would leave out with no more than a warning.
+
+    That is how its Runner loads the file of `load_from`, which wants our names.
+    """
+
     def _load_from_state_dict(self, state_dict: Mapping[str, Tensor], prefix: str, *args: Any) -> None:
-        """Refuse what mmengine's loading, which is never strict, would leave out without an error (`load_from`)."""
         own = {name.removeprefix(prefix): value for name, value in state_dict.items() if name.startswith(prefix)}
         if own:
-            _check(own, wanted=self.state_dict(), of=type(self).__name__)
+            self.check_state(own)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
-
-def _check(own: Mapping[str, Tensor], *, wanted: Mapping[str, Tensor], of: str) -> None:
-    advice = (
-        "a file in another layout or of another size loads by init_cfg=dict(type='Pretrained', checkpoint=FILE) of the "
-        "model or its backbone, or by multimae.load_backbone"
-    )
-    if not any(name in wanted for name in own):
-        layout = layout_of(own)
-        is_in = f" (they are in the layout of {layout!r})" if layout else ""
-        raise ValueError(f"none of {len(own)} parameters is one of {of}'s: {abbreviated(list(own))}{is_in}; {advice}")
-    encoder = [name for name in wanted if "encoder." in name]
-    if any(name in own for name in encoder) and (lacking := [name for name in encoder if name not in own]):
-        raise ValueError(f"the parameters hold a part of {of}'s encoder, they lack {abbreviated(lacking)}; {advice}")
-    wrong = [name for name in own if name in wanted and own[name].shape != wanted[name].shape]
-    if wrong:
-        shapes = "; ".join(f"{name} {tuple(own[name].shape)}, wanted {tuple(wanted[name].shape)}" for name in wrong[:6])
-        raise ValueError(f"{len(wrong)} parameters have other shapes than {of}'s: {shapes}; {advice}")
+    def check_state(self, state: Mapping[str, Tensor]) -> None:
+        """Raise ValueError where not one parameter of a state dict is this module's."""
+        wanted = self.state_dict()
+        if not any(name in wanted for name in state):
+            layout = layout_of(state)
+            is_in = f" (they are in the layout of {layout!r})" if layout else ""
+            raise ValueError(
+                f"none of {len(state)} parameters is one of {type(self).__name__}'s: "
+                f"{abbreviated(list(state))}{is_in}; {ADVICE}"
+            )
 
 
 def _parted(init_cfg: Config | Sequence[Config] | None) -> tuple[list[Config], Any]:

@@ -87,6 +87,19 @@ def load_model(
     )
 
 
+def load_head(
+    head: nn.Module, path: str | PathLike[str], *, weights: Which = "auto", pixels: str = "auto", prefix: str = HEAD
+) -> LoadReport:
+    """Load a head from a transfer model's file, or from what is named `prefix` in any; all of it must be there."""
+    if prefix == HEAD:
+        read = read_file(path, reading=Reading(weights=weights, pixels=pixels))
+        saved = {name.removeprefix(HEAD): tensor for name, tensor in read.state.items() if name.startswith(HEAD)}
+    else:
+        saved = dict(_below(read_weights(located(path), weights=weights).state, prefix=prefix))
+        read = Weights(state=saved)
+    return _load(head, saved=saved, weights=read, path=path, may_be_fresh=lambda name: False)
+
+
 def export_checkpoint(
     source: str | PathLike[str],
     target: str | PathLike[str],

@@ -110,7 +110,7 @@ def execute(attempt: Attempt, *, stop: StopRequest) -> None:
 
 
 def _start_from(
-    checkpoint: Path, model: nn.Module, *, new_modalities: Sequence[str], read_as: Mapping[str, str]
+    checkpoint: Path, model: nn.Module, *, new_modalities: Sequence[str], read_as: Mapping[str, Any]
 ) -> None:
     """Load the encoder's weights and log what was loaded; weights that do not fit are a matter of settings."""
     try:

@@ -107,6 +107,18 @@ def test_a_transfer_model_s_init_cfg_loads_the_head_as_well(tmp_path: Path) -> N
         transfer(init_cfg=init).init_weights()
 
 
+@pytest.mark.parametrize("prefix", [None, "output_adapters.cls."])
+def test_a_head_s_own_init_cfg_reads_the_head_of_a_file(prefix: str | None, tmp_path: Path) -> None:
+    source = shaken(transfer())
+    write_tensors(tmp_path / "c.pth", to_reference(source.state_dict(), task="cls"))
+    init = {"type": "Pretrained", "checkpoint": str(tmp_path / "c.pth"), "prefix": prefix}
+    model = transfer(head={**HEAD, "init_cfg": init})
+    model.init_weights()
+    assert torch.equal(model.head.head.weight, source.head.head.weight)
+    with pytest.raises(ValueError, match=r"2 parameters differ: head\.weight \(3, 16\), wanted \(4, 16\)"):
+        transfer(head={**HEAD, "num_outputs": 4, "init_cfg": init}).init_weights()
+
+
 def started(model: nn.Module, file: Path, *, folder: Path) -> None:
     """Let mmengine's Runner load a file as `load_from` does."""
     quiet: dict[str, Any] = {"default_hooks": {"logger": None}, "log_level": "ERROR", "default_scope": "multimae"}
@@ -138,6 +150,9 @@ def test_load_from_still_loads_what_fits_and_a_part_may_be_loaded(tmp_path: Path
     head = {name: tensor for name, tensor in source.state_dict().items() if name.startswith("head.")}
     other = transfer()
     other.load_state_dict(head, strict=False)
+    with_another_head = transfer(head={**HEAD, "num_outputs": 4})
+    started(with_another_head, tmp_path / "c.pth", folder=tmp_path / "other")  # as is usual between data sets
+    assert same(with_another_head.backbone, source.backbone)
     assert torch.equal(other.head.head.weight, source.head.head.weight)
 
 
