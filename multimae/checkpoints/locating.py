@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 
 from multimae.cache import cache_dir
-from multimae.checkpoints.catalogue import CATALOGUE, fetch
+from multimae.checkpoints.catalogue import CATALOGUE, cached_path, fetch
 from multimae.checkpoints.download import DownloadListener
 from multimae.record.nearest import unknown
 
@@ -23,11 +23,11 @@ def located(name_or_file: str | PathLike[str]) -> Path:
     if path.is_file():
         return path
     if text in CATALOGUE:
-        return fetch(
-            CATALOGUE[text],
-            cache=cache_dir(),
-            report=DownloadListener(say=lambda line: print(line, file=sys.stderr)),
-        )
+        report = DownloadListener(say=lambda line: print(line, file=sys.stderr))
+        checkpoint = CATALOGUE[text]
+        if not cached_path(checkpoint, cache=cache_dir()).is_file():
+            report.say(f"{checkpoint.file} is {checkpoint.licence} (non-commercial), from {checkpoint.source}")
+        return fetch(checkpoint, cache=cache_dir(), report=report)
     if re.match(r"[\w-]+://", text):
         raise ValueError(f"{text} is no file: download it and give its path; {', '.join(CATALOGUE)} are known by name")
     if path.suffix or os.sep in text or path.exists():
