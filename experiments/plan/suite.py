@@ -166,7 +166,8 @@ def expand(
     Only what `checkpoints` name is pre-trained; `weights` are those of them that are files.
     """
     files = {file.name: file for file in weights}
-    patches = {part.name: recipes[part.task.name].patch_size or PATCH_SIZE for part in suite.pretrainings}
+    trained = [part for part in suite.pretrainings if part.name in checkpoints]
+    patches = {part.name: recipes[part.task.name].patch_size or PATCH_SIZE for part in trained}
     patches |= {file.name: file.patch_size for file in weights}
 
     def run(part: Transfer | Pretraining, checkpoint: str, seed: int) -> SuiteRun:
@@ -186,7 +187,7 @@ def expand(
             start_patch_size=patches.get(checkpoint, PATCH_SIZE),
         )
 
-    pretrainings = tuple(run(part, SCRATCH, 0) for part in suite.pretrainings if part.name in checkpoints)
+    pretrainings = tuple(run(part, SCRATCH, 0) for part in trained)
     # Seeds vary slowest: a sweep stopped half-way has whole comparisons of the first seeds.
     transfers = tuple(
         run(transfer, checkpoint, seed) for seed in seeds for transfer in suite.transfers for checkpoint in checkpoints
