@@ -15,6 +15,7 @@ class Recipe:
     when read (0: as they are). `val_ratio` is the share of the training split held out for the validation curves, never
     trained on; `train_ratio` the share of the rest that is trained on, chosen by `subset_seed`, of each class alike:
     few-shot learning. `num_train_images` and `num_val_images` cut a split that is larger.
+    `patch_size`, in pixels of the input: 0 follows the weights that a run starts from, and is 16 from scratch.
     `pseudo`: modalities read from `pseudo_<modality>`, where `multimae data pseudo-label` writes.
     """
 
@@ -33,6 +34,7 @@ class Recipe:
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     compile: Literal["none", "default"] = "none"
     input_size: int = 224
+    patch_size: int = 16
     hflip_prob: float = 0.5
     val_ratio: float = 0.0
     train_ratio: float = 1.0

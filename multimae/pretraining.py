@@ -8,6 +8,9 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
+from multimae.checkpoints.initialising import ModelFromFile
+from multimae.checkpoints.loading import load_model
+from multimae.checkpoints.report import LoadReport
 from multimae.layers import Grid, initialise, unfold_patches
 from multimae.losses import (
     IGNORE_LABEL,
@@ -42,7 +45,7 @@ class Reconstruction:
 
 
 @MODELS.register_module()
-class MultiMAEPretraining(BaseModel):  # type: ignore[misc]  # mmengine is untyped
+class MultiMAEPretraining(ModelFromFile, BaseModel):  # type: ignore[misc]  # mmengine is untyped
     """Train a `MultiMAE` backbone by predicting hidden patches.
 
     `outputs`: modalities, whether inputs or not, and `norm_<image modality>`, whose target is each patch's pixels
@@ -97,6 +100,10 @@ class MultiMAEPretraining(BaseModel):  # type: ignore[misc]  # mmengine is untyp
         self.log_variances = nn.ParameterDict(
             {name: nn.Parameter(torch.zeros(())) for name in self.targets if loss_weighting == "uncertainty"}
         )
+
+    def load_file(self, path: str, **settings: Any) -> LoadReport:
+        """Load a file as `load_model` does."""
+        return load_model(self, path, **settings)
 
     def forward(
         self,

@@ -7,6 +7,9 @@ from typing import Any, Literal, cast
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
+from multimae.checkpoints.initialising import ModelFromFile
+from multimae.checkpoints.loading import load_model
+from multimae.checkpoints.report import LoadReport
 from multimae.inference import Flip, Forward, Inference, average_flipped, slide
 from multimae.losses import IGNORE_LABEL, berhu, label_cross_entropy, masked_l1, segmentation_cross_entropy
 from multimae.mixing import Mixing
@@ -71,7 +74,7 @@ class LabelLoss(nn.Module):
 
 
 @MODELS.register_module()
-class MultiMAETransfer(BaseModel):  # type: ignore[misc]  # mmengine is untyped
+class MultiMAETransfer(ModelFromFile, BaseModel):  # type: ignore[misc]  # mmengine is untyped
     """Fine-tune a `MultiMAE` backbone with a head.
 
     `main_modalities`: the inputs whose tokens the head reads, all by default; the others are only attended to. `loss`:
@@ -103,6 +106,10 @@ class MultiMAETransfer(BaseModel):  # type: ignore[misc]  # mmengine is untyped
         self._frozen = _frozen_parts(self.backbone, num_tuned_blocks=num_tuned_blocks)
         for part in self._frozen:
             part.requires_grad_(False)
+
+    def load_file(self, path: str, **settings: Any) -> LoadReport:
+        """Load a file as `load_model` does, a head included; `init_cfg` of the backbone wants none."""
+        return load_model(self, path, **settings)
 
     def train(self, mode: bool = True) -> "MultiMAETransfer":
         super().train(mode)

@@ -9,6 +9,7 @@ from benchmarks.kind import Config, Setup, TaskKind
 from benchmarks.kinds import kind
 from benchmarks.recipes import Recipe
 from experiments.plan.fingerprint import Code, code_of, digest, environment
+from experiments.plan.patches import check_patches
 from experiments.plan.suite import SuiteRun
 from multimae.data.spec import DatasetSpec, spec
 from multimae.record.run import PROTOCOL
@@ -79,6 +80,7 @@ def make_plan(
     plan: list[PlannedRun] = []
     pretrainings: dict[str, PlannedRun] = {}
     for run in runs:
+        check_patches(run, scope=kind_of(run).scope)
         source = pretrainings.get(run.checkpoint)
         code = _code(run, data=data[run.dataset_name])
         parts = _parts(run, code=code, data=data[run.dataset_name], source=source)
@@ -119,6 +121,7 @@ def setup_of(run: SuiteRun, *, data: Data) -> Setup[Any]:
         loss=run.task.loss,
         dataset=data.spec,
         num_labels=data.num_labels,
+        patch_size=run.patch_size,
     )
 
 
@@ -193,7 +196,7 @@ def _parts(run: SuiteRun, *, code: Code, data: Data, source: PlannedRun | None) 
 def _start_of(run: SuiteRun, *, source: PlannedRun | None) -> dict[str, str]:
     if source:
         return {source.run.task.name: source.key}
-    return {run.weights.name: run.weights.digest} if run.weights else {}
+    return {run.weights.name: run.weights.identity} if run.weights else {}
 
 
 def settings(run: SuiteRun) -> dict[str, Any]:

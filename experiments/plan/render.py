@@ -14,7 +14,6 @@ from experiments.plan.suite import SuiteRun
 from multimae.record.paths import CheckpointDir, RunDir
 from multimae.tables.sizes import SIZES
 
-PATCH_SIZE = 16
 LOGS_PER_RUN = 100
 CHECKPOINTS_PER_RUN = 20
 Keep = Literal["weights", "all", "none"]
@@ -44,6 +43,7 @@ def render(planned: PlannedRun, *, keep: Keep = "weights") -> Config:
             "dataset": data.for_jobs,
             "fit": kind.fit(recipe),
             "init_from": _init_from(planned),
+            **_read_as(run),
             "new_modalities": list(kind.new_modalities(recipe)),
             "log_interval": max(1, steps // LOGS_PER_RUN),
             "checkpoint_interval": max(1, steps // CHECKPOINTS_PER_RUN),
@@ -94,16 +94,24 @@ def _init_from(planned: PlannedRun) -> str | None:
     return str(planned.run.weights.path) if planned.run.weights else None
 
 
+def _read_as(run: SuiteRun) -> Config:
+    """Say how a file of weights is read, where that is not as usual."""
+    if run.weights is None or not run.weights.reading.words:
+        return {}
+    return {"read_as": {"weights": run.weights.reading.weights, "pixels": run.weights.reading.pixels}}
+
+
 def _model(run: SuiteRun, *, data: Data) -> Config:
     size, dataset = SIZES[run.size], data.spec
     backbone = {
         "type": "multimae.MultiMAE",
         "modalities": list(run.inputs),
         "image_size": run.recipe.input_size,
-        "patch_size": PATCH_SIZE,
+        "patch_size": run.patch_size,
         "dim": size.dim,
         "depth": size.depth,
         "num_heads": size.num_heads,
+        **({"num_global_tokens": run.num_global_tokens} if run.num_global_tokens != 1 else {}),
         "num_semseg_classes": dataset.num_classes,
         # Pseudo labels, counted from 0, know no "unlabelled".
         "semseg_padding": "extra_class" if dataset.first_label else "none",

@@ -1,7 +1,7 @@
 """A plan as a person reads it, and as JSON."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from rich.table import Table
 from experiments.plan.planning import PlannedRun, datasets_of
 from experiments.plan.render import learning_rate, num_steps
 from experiments.plan.rundirs import standing_of_scores
+from experiments.plan.suite import PATCH_SIZE
 from experiments.plan.why import OLD_SCORES, SCORED_AGAIN, Cause
 from multimae.record.paths import CheckpointDir, RunDir
 from multimae.record.state import ACTIVE, run_state
@@ -41,7 +42,24 @@ def print_plan(plan: Sequence[PlannedRun], *, standings: Mapping[str, str], kept
         )
     console = _console()
     console.print(table)
+    for line in _starts(plan):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(f"checkpoints: about {size_text(kept)} on the disk when all have finished", highlight=False)
+
+
+def _starts(plan: Sequence[PlannedRun]) -> Iterator[str]:
+    """Say once how each start is read and built, where that is not as usual."""
+    said = set()
+    for run in (planned.run for planned in plan):
+        facts = [f"#{word}" for word in (run.weights.reading.words if run.weights else ())]
+        if run.patch_size != PATCH_SIZE:
+            facts.append(f"patches of {run.patch_size} pixels")
+        if run.num_global_tokens != 1:
+            facts.append(f"{run.num_global_tokens} global tokens")
+        line = f"{run.checkpoint}: {', '.join(facts)}"
+        if facts and line not in said:
+            said.add(line)
+            yield line
 
 
 def print_causes(found: Sequence[Cause]) -> None:
@@ -78,6 +96,8 @@ def plan_as_json(
             "inputs": list(planned.run.inputs),
             "seed": planned.run.seed,
             "size": planned.run.size,
+            "patch_size": planned.run.patch_size,
+            "num_global_tokens": planned.run.num_global_tokens,
             "depends_on": list(planned.depends_on),
             "now": standings[planned.key],
             "digest": planned.parts,

@@ -10,8 +10,10 @@ from benchmarks.recipes import Recipe
 from benchmarks.task import Profile, Task
 from experiments.plan.errors import UsageError, unknown
 from experiments.plan.modules import load_module
+from multimae.checkpoints.reading import Reading
 from multimae.data.spec import DatasetSpec
 
+PATCH_SIZE = 16
 SCRATCH = "scratch"
 SUITES_DIR = Path(__file__).parents[1] / "suites"
 
@@ -85,11 +87,22 @@ class Suite:
 
 @dataclass(frozen=True, kw_only=True)
 class StartingWeights:
-    """Published or own weights in a file, which transfers may start from under `name`."""
+    """Published or own weights in a file, which transfers may start from under `name`.
+
+    `reading`: which of the file's weights are meant, and for which pixels. `patch_size` 0: only torch could tell.
+    """
 
     name: str
     path: Path
     digest: str
+    reading: Reading = field(default_factory=Reading)
+    patch_size: int = PATCH_SIZE
+    num_global_tokens: int = 1
+
+    @property
+    def identity(self) -> str:
+        """The file's digest, and how it is read where that is not as usual."""
+        return "#".join([self.digest, *self.reading.words])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +111,7 @@ class SuiteRun:
 
     `outputs` are a pre-training's, `provides` the name under which transfers start from it; `weights` are what a
     transfer starts from if that is a file. A trial of a search is `judged_on` held-out images instead of the test
-    split, and stops at `rungs` (steps) for the search's word.
+    split, and stops at `rungs` (steps) for the search's word. `start_patch_size` is that of what it starts from.
     """
 
     suite: str
@@ -115,6 +128,17 @@ class SuiteRun:
     profile: Profile
     judged_on: Literal["test", "val"] = "test"
     rungs: tuple[int, ...] = ()
+    start_patch_size: int = PATCH_SIZE
+
+    @property
+    def patch_size(self) -> int:
+        """The size of patches: the recipe's, or that of what the run starts from; 0 where nobody can tell."""
+        return self.recipe.patch_size or self.start_patch_size
+
+    @property
+    def num_global_tokens(self) -> int:
+        """How many global tokens the encoder has: as many as the weights that it starts from."""
+        return self.weights.num_global_tokens if self.weights else 1
 
     @property
     def dataset_name(self) -> str:
@@ -142,6 +166,9 @@ def expand(
     Only what `checkpoints` name is pre-trained; `weights` are those of them that are files.
     """
     files = {file.name: file for file in weights}
+    trained = [part for part in suite.pretrainings if part.name in checkpoints]
+    patches = {part.name: recipes[part.task.name].patch_size or PATCH_SIZE for part in trained}
+    patches |= {file.name: file.patch_size for file in weights}
 
     def run(part: Transfer | Pretraining, checkpoint: str, seed: int) -> SuiteRun:
         return SuiteRun(
@@ -157,9 +184,10 @@ def expand(
             recipe=recipes[part.task.name],
             size=size,
             profile=profile,
+            start_patch_size=patches.get(checkpoint, PATCH_SIZE),
         )
 
-    pretrainings = tuple(run(part, SCRATCH, 0) for part in suite.pretrainings if part.name in checkpoints)
+    pretrainings = tuple(run(part, SCRATCH, 0) for part in trained)
     # Seeds vary slowest: a sweep stopped half-way has whole comparisons of the first seeds.
     transfers = tuple(
         run(transfer, checkpoint, seed) for seed in seeds for transfer in suite.transfers for checkpoint in checkpoints

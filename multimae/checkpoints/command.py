@@ -19,6 +19,7 @@ from multimae.checkpoints.catalogue import (
     published,
 )
 from multimae.checkpoints.download import DownloadError, DownloadListener
+from multimae.checkpoints.reading import split_words
 
 INTERRUPTED = 130
 
@@ -48,7 +49,11 @@ def _parser() -> argparse.ArgumentParser:
     getting.add_argument("--to", type=Path, metavar="DIR", help="put it into this folder instead of the cache")
     getting.set_defaults(run=_get)
     exporting = verbs.add_parser("export", help="write a checkpoint's weights in another layout or container")
-    exporting.add_argument("source", type=Path, metavar="SOURCE", help="ours, MultiMAE's, MAE's or timm's")
+    exporting.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="ours, MultiMAE's, MAE's or timm's; SOURCE#ema or #model chooses",
+    )
     exporting.add_argument("target", type=Path, metavar="TARGET", help="a name that ends in .pth or .safetensors")
     exporting.add_argument("--layout", choices=("multimae", "reference", "timm"), default="multimae")
     exporting.add_argument("--task", metavar="NAME", help="what the reference's layout calls a transfer's head")
@@ -123,7 +128,16 @@ def _export(arguments: argparse.Namespace) -> int:
     from multimae.checkpoints.loading import export_checkpoint
 
     try:
-        left_out = export_checkpoint(arguments.source, arguments.target, layout=arguments.layout, task=arguments.task)
+        source, reading = split_words(arguments.source)
+        left_out = export_checkpoint(
+            source,
+            arguments.target,
+            layout=arguments.layout,
+            task=arguments.task,
+            weights=reading.weights,
+            pixels=reading.pixels,
+            say=lambda line: print(line, file=sys.stderr),
+        )
     except ValueError as error:
         return _failed(str(error), code=2)
     except OSError as error:

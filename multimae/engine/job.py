@@ -1,7 +1,7 @@
 """A run from its config to its result, read top to bottom."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,8 @@ def execute(attempt: Attempt, *, stop: StopRequest) -> None:
     runner = _runner(config, attempt=attempt, hooks=hooks, launcher=launcher)
     model = unwrapped(runner.model)
     if config.job.init_from and not saved:
-        _start_from(run_dir / config.job.init_from, model=model, new_modalities=config.job.new_modalities)
+        read_as = config.job.get("read_as", {})
+        _start_from(run_dir / config.job.init_from, model, new_modalities=config.job.new_modalities, read_as=read_as)
     if config.job.fit == "neighbours":
         remember_training_data(model, config.train_dataloader, spool=spool, stop=stop)
     elif saved and is_weights_alone(saved):  # trained to the end before, and now scored again
@@ -108,10 +109,13 @@ def execute(attempt: Attempt, *, stop: StopRequest) -> None:
     spool.close()
 
 
-def _start_from(checkpoint: Path, *, model: nn.Module, new_modalities: Sequence[str]) -> None:
+def _start_from(
+    checkpoint: Path, model: nn.Module, *, new_modalities: Sequence[str], read_as: Mapping[str, Any]
+) -> None:
     """Load the encoder's weights and log what was loaded; weights that do not fit are a matter of settings."""
     try:
-        print(load_backbone(model.get_submodule("backbone"), checkpoint, new_modalities=new_modalities), flush=True)
+        backbone = model.get_submodule("backbone")
+        print(load_backbone(backbone, checkpoint, new_modalities=new_modalities, **read_as), flush=True)
     except ValueError as error:
         raise SettingsError(str(error)) from error
 
