@@ -1,10 +1,13 @@
 """Classification: one class for every sample."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Interval
 
 from benchmarks.kind import Config, Setup, TransferKind
-from benchmarks.recipes import TransferRecipe
+from benchmarks.ranges import NotAbove
+from benchmarks.recipes import BelowOne, Share, TransferRecipe
 from multimae.data.spec import DatasetSpec
 
 
@@ -16,11 +19,11 @@ class ClassificationRecipe(TransferRecipe):
     empty. `pool`: what the classifier reads, the mean of all tokens or the global token.
     """
 
-    scale_min: float = 0.08
-    scale_max: float = 1.0
-    mixup: float = 0.0
-    cutmix: float = 0.0
-    label_smoothing: float = 0.0
+    scale_min: Annotated[float, Interval(gt=0, le=1), NotAbove("scale_max")] = 0.08
+    scale_max: Share = 1.0
+    mixup: Annotated[float, Ge(0)] = 0.0
+    cutmix: Annotated[float, Ge(0)] = 0.0
+    label_smoothing: BelowOne = 0.0
     rand_augment: str = ""
     pool: Literal["mean", "global"] = "mean"
 
