@@ -10,6 +10,9 @@ from types import ModuleType
 
 from multimae.record.nearest import unknown
 
+_FOLDERS: set[Path] = set()
+"""Where modules of users were imported from in this process."""
+
 
 class OwnFileError(ValueError):
     """A user's Python file is not there or cannot be executed."""
@@ -37,7 +40,15 @@ def load_file(path: Path, *, kind: str) -> ModuleType:
 
 @contextmanager
 def _importable(folder: Path) -> Iterator[None]:
-    """Let modules in a folder be imported, the last of all: none of them hides an installed one."""
+    """Let modules in a folder be imported, the last of all: none of them hides an installed one.
+
+    Those of another such folder that are called alike are forgotten.
+    """
+    for file in folder.glob("*.py"):
+        loaded = getattr(sys.modules.get(file.stem), "__file__", None)
+        if loaded and Path(loaded).parent in _FOLDERS - {folder}:
+            del sys.modules[file.stem]
+    _FOLDERS.add(folder)
     sys.path.append(str(folder))
     try:
         yield

@@ -69,7 +69,7 @@ def load_space(name: str, *, recipe: Recipe) -> Space:
     """Return the SPACE of `search_spaces/<name>.py` or of the Python file at that path, checked against the recipe."""
     path = Path(name) if name.endswith(".py") else SPACES_DIR / f"{name.replace('-', '_')}.py"
     known = sorted(file.stem.replace("_", "-") for file in SPACES_DIR.glob("*.py") if file.stem != "__init__")
-    if not path.is_file():
+    if not path.is_file() and not name.endswith(".py"):
         raise unknown("search space", name, known)
     written = getattr(load_module(path, kind="space"), "SPACE", None)
     if not isinstance(written, Mapping) or not written:
