@@ -4,6 +4,7 @@ The words are those of `annotated_types`, and two more: what a field may be is a
 """
 
 import math
+import re
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -37,6 +38,14 @@ class OneOf:
     known: Container[str]
 
 
+@dataclass(frozen=True)
+class Matches:
+    """The text is of this form; `wanted` says of which in words."""
+
+    form: str
+    wanted: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Field:
     """What a field may hold: values of one type, one or a tuple of them, within `limits`."""
@@ -58,8 +67,9 @@ def fields_of(settings: type) -> Mapping[str, Field]:
 
 def check(settings: Any) -> None:
     """Raise ValueError for the first field that holds what it may not, on its own or beside another."""
-    values = {name: getattr(settings, name) for name in fields_of(type(settings))}
-    for said in (*wrong_values(type(settings), values), *wrong_together(type(settings), lows=values, highs=values)):
+    of: Any = type(settings)  # mypy holds that a type[Any] cannot be hashed
+    values = {name: getattr(settings, name) for name in fields_of(of)}
+    for said in (*wrong_values(of, values), *wrong_together(of, lows=values, highs=values)):
         raise ValueError(said)
 
 
@@ -112,6 +122,8 @@ def _wrong(value: Any, *, field: Field) -> str:
     for limit in field.limits:
         if isinstance(limit, OneOf) and value not in limit.known:
             return f"{value!r}: {unknown(limit.what, str(value), limit.known)}"  # type: ignore[arg-type]
+        if isinstance(limit, Matches) and not (isinstance(value, str) and re.fullmatch(limit.form, value)):
+            return f"{value!r}, wanted {limit.wanted}"
     if _is_of(field.type, value) and all(_within(value, limit) for limit in field.limits):
         return ""
     bounds = " and ".join(_words(limit) for limit in field.limits if isinstance(limit, BaseMetadata))

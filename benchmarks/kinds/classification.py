@@ -6,9 +6,14 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Interval
 
 from benchmarks.kind import Config, Setup, TransferKind
-from benchmarks.ranges import NotAbove
+from benchmarks.ranges import Matches, NotAbove
 from benchmarks.recipes import BelowOne, Share, TransferRecipe
 from multimae.data.spec import DatasetSpec
+
+RAND_AUGMENT = Matches(
+    r"(rand(-((mstd|mmax|inc|m|n|p)\d+(\.\d+)?|t\w*))*)?",
+    "timm's description of a RandAugment, such as rand-m9-mstd0.5-inc1, or nothing",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +29,7 @@ class ClassificationRecipe(TransferRecipe):
     mixup: Annotated[float, Ge(0)] = 0.0
     cutmix: Annotated[float, Ge(0)] = 0.0
     label_smoothing: BelowOne = 0.0
-    rand_augment: str = ""
+    rand_augment: Annotated[str, RAND_AUGMENT] = ""
     pool: Literal["mean", "global"] = "mean"
 
 

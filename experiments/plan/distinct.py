@@ -8,7 +8,7 @@ from typing import Any
 from multimae.record.nearest import unknown
 from multimae.tables.modalities import MODALITIES
 
-FOLDER_NAME = re.compile(r"[\w+][\w+.=@~-]{0,99}")
+FOLDER_NAME = re.compile(r"[^/\x00-\x1f.][^/\x00-\x1f]{0,99}")
 TAKEN = {"pseudo-label": "the labellings of `multimae data pseudo-label`", "demo": "the pages of `multimae demo`"}
 """Folders of a runs folder that are no suite's."""
 
@@ -16,9 +16,7 @@ TAKEN = {"pseudo-label": "the labellings of `multimae data pseudo-label`", "demo
 def check_folder_name(name: str, *, what: str) -> None:
     """Raise ValueError unless a folder of the runs folder may be called so."""
     if not FOLDER_NAME.fullmatch(name):
-        raise ValueError(
-            f"{what} {name!r} names a folder: wanted letters, digits and any of _ + . = @ ~ - between them, at most 100"
-        )
+        raise ValueError(f"{what} {name!r} names folders: wanted 1 to 100 characters without / and no dot in front")
     if name in TAKEN:
         raise ValueError(f"{what} {name!r}: the folder of this name holds {TAKEN[name]}; choose another name")
 

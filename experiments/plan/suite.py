@@ -76,6 +76,8 @@ class Suite:
     def __post_init__(self) -> None:
         object.__setattr__(self, "sizes", MappingProxyType(dict(self.sizes)))
         check_folder_name(self.name, what="suite")
+        for name in (*(part.task.name for part in self.parts), *(part.name for part in self.pretrainings)):
+            check_folder_name(name, what="task or pre-training")
         places = [(part, f"{type(part).__name__} {'+'.join(part.inputs)}") for part in self.parts]
         check_one_meaning(
             ((part.task.name, part.task, where) for part, where in places),

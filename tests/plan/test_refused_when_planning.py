@@ -138,7 +138,7 @@ OF_SEARCHES = [
     ("--set recipe.input_size=97", "input_size is 97"),
     ("--name brief", "as a suite is"),
     ("--name nyuv2", "as a suite is"),
-    ("--name ../elsewhere", "names a folder"),
+    ("--name ../elsewhere", "names folders"),
     ("--name demo", "holds the pages of"),
     ("--detach --executor inline", "--detach needs jobs that live on"),
     ("--storage no/url", "wanted a database's URL"),
@@ -253,6 +253,7 @@ def test_a_single_image_is_not_held_out_of_nothing(tmp_path: Path, capsys: pytes
 
 SUITE = """\
 from dataclasses import replace
+from benchmarks.imagenet import CLASSIFICATION
 from benchmarks.nyuv2 import DEPTH, PRETRAINING, SEMSEG
 from benchmarks.recipes import TransferRecipe
 from experiments.plan.suite import Pretraining, Suite, Transfer
@@ -302,9 +303,15 @@ def own_suite(folder: Path, text: str, *, name: str = "mine.py") -> Path:
             "two data sets are called 'kitchens'",
         ),
         ("SUITE = suite(Transfer(task=SEMSEG, inputs=RGB), seeds=(0, 0))", "wanted different whole numbers from 0"),
-        ("SUITE = suite(Transfer(task=SEMSEG, inputs=RGB), name='a/b')", "suite 'a/b' names a folder"),
+        ("SUITE = suite(Transfer(task=SEMSEG, inputs=RGB), name='a/b')", "suite 'a/b' names folders"),
         ("SUITE = suite(Transfer(task=SEMSEG, inputs=RGB), name='pseudo-label')", "choose another name"),
         ("SUITE = suite(Transfer(task=SEMSEG, inputs=RGB), name='nyuv2')", "as one that ships is called"),
+        ("TASK = replace(SEMSEG, head='convnex')", "no head 'convnex'; did you mean convnext"),
+        ("TASK = replace(SEMSEG, loss='cross_entrop')", "did you mean cross_entropy"),
+        ("TASK = replace(SEMSEG, protocols=('standrd',))", "did you mean standard"),
+        ("TASK = replace(SEMSEG, protocols=('paper',))", "no protocol of its own 'standard'"),
+        ("TASK = replace(SEMSEG, primary=replace(SEMSEG.primary, metric='mio'))", "did you mean miou"),
+        ("TASK = CLASSIFICATION.variant('x', rand_augment='randm9')", "such as rand-m9-mstd0.5-inc1, or nothing"),
         ("TASK = SEMSEG.variant('x', lr=-1)", "lr is -1, wanted a number above 0"),
         ("RECIPE = TransferRecipe(lr='1e-3')", "lr is '1e-3', wanted a number above 0"),
         ("SUITE = suite(Transfer(task=SEMSEG, inputs=RGB), sizes={'paper': 'base'})", "no size for --profile cpu"),
