@@ -2,6 +2,7 @@
 
 import ctypes
 import dataclasses
+import errno
 import os
 import subprocess
 import sys
@@ -533,10 +534,10 @@ def test_a_cache_that_cannot_be_made_is_said(
 def test_a_full_disk_is_one_line(
     tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def full(path: Path, *_: Any, **__: Any) -> None:
-        raise OSError(28, "No space left on device", str(path))
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("multimae.record.files.write_atomically", full)
+    monkeypatch.setattr("multimae.record.files.os.fsync", full)
     runs = tmp_path / "runs"
     assert done(sweep.main, *of_sweep(runs, data)) == 3
     assert f"sweep: {runs / 'brief' / 'sweep.json'}: No space left on device" in capsys.readouterr().err
