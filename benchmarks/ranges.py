@@ -66,10 +66,20 @@ def fields_of(settings: type) -> Mapping[str, Field]:
 
 
 def check(settings: Any) -> None:
-    """Raise ValueError for the first field that holds what it may not, on its own or beside another."""
+    """Raise ValueError for the first field that holds what it may not."""
     of: Any = type(settings)  # mypy holds that a type[Any] cannot be hashed
-    values = {name: getattr(settings, name) for name in fields_of(of)}
-    for said in (*wrong_values(of, values), *wrong_together(of, lows=values, highs=values)):
+    for said in wrong_values(of, {name: getattr(settings, name) for name in fields_of(of)}):
+        raise ValueError(said)
+
+
+def check_together(settings: Any) -> None:
+    """Raise ValueError for the first field that does not fit another.
+
+    Asked of recipes that are to be trained: a variant of a task changes those of all profiles, of which some may then
+    not fit.
+    """
+    values = vars(settings)
+    for said in wrong_together(type(settings), lows=values, highs=values):
         raise ValueError(said)
 
 

@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from benchmarks.kinds import kind, known_scopes
+from benchmarks.ranges import check_together
 from benchmarks.recipes import Recipe
 from benchmarks.task import Profile, Task
 from experiments.plan.errors import UsageError, unknown
@@ -35,7 +36,7 @@ def _own(task: Task, *, profile: Profile) -> Recipe:
 
 
 def _changed(recipe: Recipe, *, task: str, changes: Mapping[str, Any]) -> Recipe:
-    """Change all fields at once: one of them alone may be wrong beside what another was."""
+    """Return the recipe with all of the changes, each checked on its own and beside the others."""
     if "lr" in changes and changes.get("base_lr", recipe.base_lr):
         base = changes.get("base_lr", recipe.base_lr)
         raise UsageError(
@@ -43,10 +44,12 @@ def _changed(recipe: Recipe, *, task: str, changes: Mapping[str, Any]) -> Recipe
             "change base_lr instead"
         )
     try:
-        return replace(recipe, **changes)
+        changed = replace(recipe, **changes)
+        check_together(changed)
     except ValueError as error:
         said = ", ".join(f"{name}={value}" for name, value in changes.items())
-        raise UsageError(f"--set {said} for {task}: {error}") from error
+        raise UsageError(f"{task}{f' with --set {said}' if said else ''}: {error}") from error
+    return changed
 
 
 def _tasks_of(scope: str, *, scopes: Mapping[str, str]) -> list[str]:

@@ -10,7 +10,7 @@ import torch
 from mmengine.registry import DATA_SAMPLERS, FUNCTIONS, LOOPS, OPTIM_WRAPPERS, OPTIMIZERS
 
 from benchmarks.kinds import kind
-from benchmarks.recipes import Recipe, TransferRecipe
+from benchmarks.recipes import Recipe
 from experiments.plan.datasource import find_all_data
 from experiments.plan.planning import PlannedRun, make_plan
 from experiments.plan.render import render
@@ -140,13 +140,9 @@ def holds(value: Any, *, wanted: Any) -> bool:
 def test_a_field_that_is_passed_on_keeps_its_name(suite: str) -> None:
     seen: set[str] = set()
     for planned in {one.run.task.kind: one for one in plan_of(load_suite(suite), profile="cpu")}.values():
-        # One that stays within its ranges whichever field is changed.
         recipe = replace(planned.run.recipe, val_ratio=0.25)
-        recipe = replace(recipe, scale_min=0.2) if isinstance(recipe, TransferRecipe) else recipe
         for field in (one.name for one in fields(recipe)):
             value = other(recipe, field)
-            beside = {"batch_size": 2 * value} if field == "micro_batch_size" else {}
-            recipe = replace(recipe, **beside)
             changed = replace(recipe, **{field: value})
             before, after = (
                 dict(leaves(render(replace(planned, run=replace(planned.run, recipe=one)))))
