@@ -6,8 +6,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.plan.errors import UsageError, unknown
+from experiments.plan.errors import PreconditionError, UsageError, unknown
+from experiments.plan.folders import require_runs_dir
 from experiments.plan.freeing import Freed, unneeded
+from multimae.door import explained
 from multimae.record.locks import FileLock
 from multimae.record.paths import SuiteDir, suites_in
 
@@ -27,16 +29,17 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
+@explained("multimae gc")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     arguments = parser().parse_args(argv)
-    known = suites_in(arguments.runs_dir)
     try:
+        known = suites_in(require_runs_dir(arguments.runs_dir))
         if missing := [name for name in arguments.suite or () if name not in known]:
             raise unknown("suite", missing[0], known)
         suites = arguments.suite or known
         found = {name: _of_suite(arguments.runs_dir / name, free=arguments.yes) for name in suites}
-    except UsageError as error:
+    except (UsageError, PreconditionError) as error:
         print(f"multimae gc: {error}", file=sys.stderr)
         return error.exit_code
     if arguments.json:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Protocol, cast, runtime_checkable
 
 from multimae.data.sample import DataError
+from multimae.door import explained
 from multimae.processes import WorkerLostError
 
 PREPARE = "multimae.prepare"
@@ -34,6 +35,7 @@ class Command(Protocol):
         """Do the work and return the exit code."""
 
 
+@explained("multimae data")
 def main(argv: list[str] | None = None) -> int:
     """Run `multimae data VERB ...` and return its exit code: 3 where the machine or the data is at fault."""
     argv = sys.argv[1:] if argv is None else list(argv)

@@ -15,6 +15,7 @@ from pathlib import Path
 from multimae.engine.failures import kind_of
 from multimae.engine.ranks import Ranks, is_parent, is_rank, leave, rank_of_this_process
 from multimae.engine.signals import StopRequest
+from multimae.options import whole
 from multimae.record.attempt import Attempt, current_attempt
 from multimae.record.run import Run
 
@@ -23,8 +24,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run one attempt of a run and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m multimae.train", description="Execute one run.")
     parser.add_argument("run_dir", type=Path, help="the run directory, holding config.py and run.json")
-    parser.add_argument("--attempt", type=int, default=1, help="number of this start, from 1")
-    parser.add_argument("--devices", type=int, default=1, metavar="N", help="train on N devices of this machine")
+    parser.add_argument("--attempt", type=whole(1), default=1, help="number of this start, from 1")
+    parser.add_argument("--devices", type=whole(1), default=1, metavar="N", help="train on N devices of this machine")
     arguments = parser.parse_args(argv)
     run_dir: Path = arguments.run_dir.resolve()
     rank = rank_of_this_process()

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from multimae.door import explained
 from multimae.record.files import write_atomically, write_text
 from multimae.record.paths import SuiteDir
 from multimae.record.state import SILENT_AFTER_S
@@ -81,6 +82,7 @@ def make_report(runs_dir: Path, suite: str) -> Report:
     return report
 
 
+@explained("report")
 def main(argv: Sequence[str] | None = None) -> int:
     """Make one report from the command line; 2 when there is no such suite."""
     parser = argparse.ArgumentParser(prog="report", description="Make the report of a suite from its run directories.")

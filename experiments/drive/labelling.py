@@ -12,6 +12,7 @@ from experiments.drive.loop import States, bring_to_end
 from experiments.drive.screen import Screen, print_lost, say, summary
 from experiments.drive.work import Machine, Work, execution
 from experiments.plan.errors import PreconditionError
+from experiments.plan.folders import check_runs_dir
 from experiments.plan.shards import SUITE, plan_shards, prepare_shard, reopen_shard
 from multimae.pseudo_labels.images import list_images
 from multimae.pseudo_labels.manifest import complete, make_room
@@ -23,9 +24,11 @@ from slurm.errors import SubmissionError
 
 def label_in_jobs(settings: LabellingSettings, *, arguments: argparse.Namespace) -> int:
     """Submit the shards that are not finished, watch them, report; return the exit code."""
+    check_runs_dir(arguments.runs_dir, to="write")
     suite_dir = arguments.runs_dir.resolve() / SUITE
     images = list_images(settings.rgb_dir)
     shards = plan_shards(settings, images=images, num_shards=arguments.shards)
+    launcher = launcher_of(arguments)
     for modality, source in settings.sources.items():
         make_room(
             settings.folder(modality),
@@ -41,7 +44,7 @@ def label_in_jobs(settings: LabellingSettings, *, arguments: argparse.Namespace)
     driver = Driver(
         [Work(key=key, folder=folder, command=execution(folder), resources=asked) for key, folder in folders.items()],
         suite_dir=suite_dir,
-        launcher=launcher_of(arguments),
+        launcher=launcher,
         machine=Machine.this(max_parallel=arguments.max_parallel),
     )
     console = Console()

@@ -21,7 +21,7 @@ from experiments.plan.errors import PreconditionError
 from experiments.plan.planning import PlannedRun, datasets_of
 from experiments.plan.rundirs import prepare, sweep_of
 from experiments.plan.show import print_causes, print_plan, standings_of
-from experiments.plan.suite import Suite
+from experiments.plan.suite import Suite, own_file
 from experiments.plan.why import causes, kept_scores
 from multimae.record.locks import FileLock
 from multimae.record.paths import SuiteDir
@@ -35,16 +35,18 @@ def sweep(plan: Sequence[PlannedRun], *, suite: Suite, arguments: argparse.Names
     """Submit what is not finished, watch until it is, mirror into MLflow, report; return the exit code."""
     console = Console()
     suite_dir = arguments.runs_dir.resolve() / suite.name
+    launcher = launcher_of(arguments)
     suite_dir.mkdir(parents=True, exist_ok=True)
     machine = Machine.this(max_parallel=arguments.max_parallel, devices=arguments.devices)
     works = works_of(plan, suite_dir=suite_dir, machine=machine)
-    driver = Driver(works, suite_dir=suite_dir, launcher=launcher_of(arguments), machine=machine)
+    driver = Driver(works, suite_dir=suite_dir, launcher=launcher, machine=machine)
     title = f"{suite.title} on {', '.join(datasets_of(plan))}"
     with FileLock(SuiteDir(suite_dir).lock) as lock:
         if not lock.try_take():
             say(f"another sweep drives {suite_dir}; following it", console=console)
             return _follow_another(driver, lock=lock, title=title, console=console)
-        sweep_of(plan, title=suite.title, command=argv, created=time.time()).write(suite_dir)
+        source = own_file(arguments.suite)
+        sweep_of(plan, title=suite.title, command=argv, created=time.time(), source=source).write(suite_dir)
         for planned in plan:
             prepare(planned, suite_dir=suite_dir, keep=arguments.keep_checkpoints)
         standings = standings_of(plan, suite_dir=suite_dir)

@@ -24,6 +24,7 @@ NEUTRAL = (
     "multimae.pictures",
     "multimae.train",
     "multimae.named",
+    "multimae.options",
     "multimae.shapes",
     "multimae.tables.metrics",
     "multimae.engine.failures",

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from benchmarks.kind import Config
 from benchmarks.recipes import Recipe
+from experiments.plan.images import images_of
 from experiments.plan.planning import Data, PlannedRun, kind_of, modules_of, setup_of
 from experiments.plan.render_data import evaluations, micro_batch_size, train_dataloader, validation
 from experiments.plan.suite import SuiteRun
@@ -71,10 +72,7 @@ def num_steps(run: SuiteRun, *, data: Data) -> int:
     An epoch leaves out its last, smaller step, as the reference's do. Nearest neighbours look at everything once.
     """
     recipe = run.recipe
-    kept = data.num_train if data.num_val else data.num_train - round(data.num_train * recipe.val_ratio)
-    trained_on = max(1, round(kept * recipe.train_ratio))
-    if recipe.num_train_images:
-        trained_on = min(trained_on, recipe.num_train_images)
+    trained_on = images_of(run, data=data).train
     if kind_of(run).fit(recipe) == "neighbours":
         return math.ceil(trained_on / micro_batch_size(recipe))
     batches = recipe.batch_size // micro_batch_size(recipe)

@@ -118,11 +118,18 @@ def _facts_of(data: Data) -> dict[str, Any]:
 
 
 def sweep_of(
-    plan: Sequence[PlannedRun], *, title: str, command: Sequence[str], created: float, parent: str = ""
+    plan: Sequence[PlannedRun],
+    *,
+    title: str,
+    command: Sequence[str],
+    created: float,
+    parent: str = "",
+    source: Path | None = None,
 ) -> Sweep:
     """Say which runs a suite consists of now; older run directories stay but are no part of its table.
 
-    `parent` names what tracking keeps the runs under, for a search, whose runs become more.
+    `parent` names what tracking keeps the runs under, for a search, whose runs become more; `source` is the file that
+    describes the suite, None of one that ships.
     """
     first = plan[0].run
     read = datasets_of(plan)
@@ -136,5 +143,6 @@ def sweep_of(
         command=tuple(command),
         keys=tuple(planned.key for planned in plan),
         parent=parent,
+        source=str(source) if source else "",
         created=created,
     )

@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from experiments.plan.planning import PlannedRun, datasets_of
+from experiments.plan.images import Images, images_of
+from experiments.plan.planning import PlannedRun, datasets_of, kind_of
 from experiments.plan.render import learning_rate, num_steps
 from experiments.plan.rundirs import standing_of_scores
 from experiments.plan.suite import PATCH_SIZE
@@ -44,6 +46,8 @@ def print_plan(plan: Sequence[PlannedRun], *, standings: Mapping[str, str], kept
     console.print(table)
     for line in _starts(plan):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
+    for line in _images(plan):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
     console.print(f"checkpoints: about {size_text(kept)} on the disk when all have finished", highlight=False)
 
 
@@ -60,6 +64,22 @@ def _starts(plan: Sequence[PlannedRun]) -> Iterator[str]:
         if facts and line not in said:
             said.add(line)
             yield line
+
+
+def _images(plan: Sequence[PlannedRun]) -> Iterator[str]:
+    """Yield how many images the runs of each task train on, validate on and test on."""
+    tasks: dict[tuple[str, Images], list[str]] = {}
+    for planned in plan:
+        key = (planned.data.name, images_of(planned.run, data=planned.data))
+        if planned.run.task.name not in tasks.setdefault(key, []):
+            tasks[key].append(planned.run.task.name)
+    for (dataset, images), names in tasks.items():
+        val = f"{images.val} to validate on" if images.val else "none to validate on"
+        yield f"images of {dataset}: {images.train} to train on, {val}, {images.test} to test on ({', '.join(names)})"
+    for planned in {planned.run.task.name: planned for planned in plan}.values():
+        images, step = images_of(planned.run, data=planned.data), planned.run.recipe.batch_size
+        if kind_of(planned.run).fit(planned.run.recipe) != "neighbours" and step > images.train:
+            yield f"{planned.run.task.name}: a step of {step} samples shows some of {images.train} images repeatedly"
 
 
 def print_causes(found: Sequence[Cause]) -> None:
@@ -99,6 +119,7 @@ def plan_as_json(
             "patch_size": planned.run.patch_size,
             "num_global_tokens": planned.run.num_global_tokens,
             "depends_on": list(planned.depends_on),
+            "images": asdict(images_of(planned.run, data=planned.data)),
             "now": standings[planned.key],
             "digest": planned.parts,
             "scoring": planned.scoring,

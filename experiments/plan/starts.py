@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.task import Profile
+from experiments.plan.distinct import check_folder_name
 from experiments.plan.errors import PreconditionError, UsageError, unknown
 from experiments.plan.suite import SCRATCH, StartingWeights, Suite
 from multimae.cache import cache_dir
@@ -68,6 +69,10 @@ def _weights(choice: str, *, own: Sequence[str]) -> StartingWeights:
     name = name if separator else path.stem
     if name in (*own, *CATALOGUE):
         raise UsageError(f"{name!r} has a meaning of its own; give the file another name: my-{name}={path}")
+    try:
+        check_folder_name(name, what="checkpoint")
+    except ValueError as error:
+        raise UsageError(f"{error}; give the file one: NAME={path}") from error
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     try:

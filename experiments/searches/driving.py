@@ -16,7 +16,8 @@ from experiments.drive.screen import say, summary
 from experiments.drive.tracker import Tracker
 from experiments.drive.trainings import works_of
 from experiments.drive.work import Machine
-from experiments.plan.errors import PreconditionError
+from experiments.plan.errors import PreconditionError, UsageError
+from experiments.plan.folders import check_runs_dir
 from experiments.plan.rundirs import prepare, sweep_of
 from experiments.plan.starts import fetch_published
 from experiments.searches.described import describe_search
@@ -24,6 +25,7 @@ from experiments.searches.leaving import detach_search, requeue_before_the_limit
 from experiments.searches.loop import Budget, Search
 from experiments.searches.planning import SearchPlan, plan_search, search_dir
 from experiments.searches.show import TrialLog, print_search
+from experiments.searches.storage import check_storage
 from experiments.searches.study import StudyRecord, open_study
 from experiments.searches.trainings import RunTrainings
 from multimae.record.locks import FileLock
@@ -36,14 +38,17 @@ SLOTS_ON_SLURM = 8
 
 def search(arguments: argparse.Namespace, *, argv: Sequence[str]) -> int:
     """Search until the budget is spent, repeat the best, report; return the exit code."""
+    check_runs_dir(arguments.runs_dir, to="read" if arguments.dry_run else "write")
     plan = plan_search(arguments)
     console = Console()
     if arguments.dry_run:
         print_search(plan, arguments=arguments, console=console)
         return 0
+    folder, launcher = search_dir(arguments, name=plan.name), launcher_of(arguments)
+    if arguments.detach and launcher.name == "inline":
+        raise UsageError("--detach needs jobs that live on; --executor inline trains in the foreground")
+    check_storage(arguments.storage)
     fetch_published(plan.weights)
-    folder = search_dir(arguments, name=plan.name)
-    launcher = launcher_of(arguments)
     with FileLock(SuiteDir(folder).lock) as lock:
         if not take_lock(lock, console=console):
             raise PreconditionError(

@@ -12,7 +12,7 @@ from rich.console import Console
 from experiments.drive.leaving import go_on_in_background
 from experiments.drive.loop import LOCAL_POLL_S
 from experiments.drive.screen import say
-from experiments.plan.errors import PreconditionError, UsageError
+from experiments.plan.errors import PreconditionError
 from multimae.record.attempt import Attempt, newest_job
 from multimae.record.job import JobState
 from multimae.record.locks import FileLock
@@ -56,8 +56,6 @@ def detach_search(launcher: Launcher, *, name: str, folder: Path, argv: Sequence
     command = [sys.executable, str(DOOR), *(word for word in argv if word != "--detach")]
     if launcher.has_queue:
         goes_on = _as_job(launcher, name=name, driver_dir=SuiteDir(folder).driver, command=command)
-    elif launcher.name == "inline":
-        raise UsageError("--detach needs jobs that live on; --executor inline trains in the foreground")
     else:
         process_id = go_on_in_background(command, folder=SuiteDir(folder))
         goes_on = f"process {process_id} goes on and writes {SuiteDir(folder).log}"

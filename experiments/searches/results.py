@@ -52,7 +52,9 @@ def as_recipe(trial: TrialRecord, *, search: SearchRecord) -> str:
     """Return three lines of Python that give a suite the task with the winner's recipe."""
     task = search.described["task"]
     module, constant = _where(task)
-    chosen = ", ".join(f"{name}={value!r}" for name, value in trial.chosen.items())
+    # A base_lr of the task's recipes would win over the learning rate that was found.
+    absolute = {"base_lr": 0.0} if "lr" in trial.chosen else {}
+    chosen = ", ".join(f"{name}={value!r}" for name, value in {**absolute, **trial.chosen}.items())
     name, dataset = search.described["name"], search.described["dataset"]
     return (
         f"# Trial {trial.number} of {name}: chosen on held-out images of {dataset}.\n"

@@ -29,17 +29,28 @@ def open_storage(folder: Path, *, url: str | None) -> BaseStorage:
         folder.mkdir(parents=True, exist_ok=True)
         return JournalStorage(JournalFileBackend(str(SuiteDir(folder).journal)))
     address = _address(url)
+    _dialect_of(address)
     try:
-        address.get_dialect().import_dbapi()
         return get_storage(url)
-    except ModuleNotFoundError as error:
-        package = PACKAGES.get(str(error.name), error.name)
-        raise PreconditionError(f"{address} needs a package that is not here: pip install '{package}'") from error
     except Exception as error:  # whatever the database's own package raises
         words = _words_of_database(error) or error
         raise PreconditionError(
             f"no study can be kept at {address}: {words}\nleave --storage out to keep it in the runs folder"
         ) from error
+
+
+def check_storage(url: str | None) -> None:
+    """Raise an error a user can act on unless a study could be kept there, as far as its address tells."""
+    if url is not None:
+        _dialect_of(_address(url))
+
+
+def _dialect_of(address: "URL") -> None:
+    try:
+        address.get_dialect().import_dbapi()
+    except ModuleNotFoundError as error:
+        package = PACKAGES.get(str(error.name), error.name)
+        raise PreconditionError(f"{address} needs a package that is not here: pip install '{package}'") from error
 
 
 @contextmanager

@@ -20,10 +20,12 @@ from multimae.checkpoints.catalogue import (
 )
 from multimae.checkpoints.download import DownloadError, DownloadListener
 from multimae.checkpoints.reading import split_words
+from multimae.door import explained
 
 INTERRUPTED = 130
 
 
+@explained("multimae weights")
 def main(argv: list[str] | None = None) -> int:
     """Run `multimae weights VERB ...` and return its exit code: 2 for an unknown name, 3 for one that cannot be had."""
     arguments = _parser().parse_args(argv)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from multimae.options import whole
 from multimae.prepare.conversion import Converted, Originals, prepare
 from multimae.processes import num_cores
 
@@ -16,14 +17,7 @@ def add_options(parser: argparse.ArgumentParser, *, name: str, published: str) -
     """Add `--from`, `--out` and `--workers`; `published` says what `--from` holds."""
     parser.add_argument("--from", dest="published", type=Path, required=True, metavar="DIR", help=published)
     parser.add_argument("--out", type=Path, default=Path(name), metavar="DIR", help="default ./%(default)s")
-    parser.add_argument("--workers", type=at_least_one, default=num_cores(), help="processes (default: all cores)")
-
-
-def at_least_one(text: str) -> int:
-    """Read a number from 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}, wanted a whole number from 1")
-    return int(text)
+    parser.add_argument("--workers", type=whole(1), default=num_cores(), help="processes (default: all cores)")
 
 
 def convert(source: Originals, *, name: str, arguments: argparse.Namespace) -> int:

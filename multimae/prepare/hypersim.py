@@ -16,6 +16,7 @@ from multimae.data.encode import millimetres, write_image
 from multimae.data.images import in_colours, opened
 from multimae.data.manifest import Provenance
 from multimae.data.sample import DataError, DataNotFoundError
+from multimae.options import whole
 from multimae.prepare.command import add_options, convert
 from multimae.prepare.conversion import Item, place
 from multimae.prepare.hdf5 import read
@@ -62,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="tone-map the HDR images, or take the published JPEGs (default: HDR where there are any)",
     )
     parser.add_argument(
-        "--shorter-side", type=_pixels, default=0, metavar="PIXELS", help="shrink to (default: keep the size)"
+        "--shorter-side", type=whole(0), default=0, metavar="PIXELS", help="shrink to (default: keep the size)"
     )
 
 
@@ -172,9 +173,3 @@ def _photograph(path: Path) -> NDArray[np.uint8]:
         raise DataNotFoundError(f"there is no {path}")
     with opened(path, what="a preview") as image:
         return np.asarray(in_colours(image))
-
-
-def _pixels(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r}, wanted a number of pixels, 0 to keep the size")
-    return int(text)

@@ -22,6 +22,10 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object], *, survive
             if survives == "power cut":
                 os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        # The system names no file where a disk is full.
+        error.filename = error.filename or str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     if survives == "power cut":

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from runpy import run_path
 from typing import Any
 
 from multimae.cache import cache_dir
@@ -16,7 +15,8 @@ from multimae.data.manifest import NAME
 from multimae.data.open import find_dataset, open_dataset
 from multimae.data.sample import DataNotFoundError
 from multimae.data.spec import DatasetSpec, spec
-from multimae.prepare.command import at_least_one
+from multimae.options import whole
+from multimae.own_files import load_file
 from multimae.processes import num_cores
 from multimae.rooms.archive import unpack
 from multimae.verify.check import Effort, verify
@@ -31,10 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     known = "a data set's name, or a .py file with SPEC = DatasetSpec(...)"
     parser.add_argument("described", type=_described, metavar="NAME", help=known)
     parser.add_argument("--data-root", type=Path, metavar="DIR", help="as in a sweep (default: the embedded rooms)")
-    parser.add_argument("--sample", type=at_least_one, default=100, metavar="N", help="decode N samples a split (100)")
+    parser.add_argument("--sample", type=whole(1), default=100, metavar="N", help="decode N samples a split (100)")
     parser.add_argument("--decode-all", action="store_true", help="decode every file")
     parser.add_argument("--hashes", action="store_true", help="compare every file with the hash that was recorded")
-    parser.add_argument("--workers", type=at_least_one, default=num_cores(), help="processes (default: all cores)")
+    parser.add_argument("--workers", type=whole(1), default=num_cores(), help="processes (default: all cores)")
     parser.add_argument("--json", action="store_true", help="counts and all findings as JSON")
 
 
@@ -62,7 +62,7 @@ def _described(name: str) -> DatasetSpec:
 
 
 def _spec_of_file(path: Path) -> DatasetSpec:
-    found = run_path(str(path)).get("SPEC")
+    found = getattr(load_file(path, kind="dataset"), "SPEC", None)
     if not isinstance(found, DatasetSpec):
         raise ValueError(f"{path} has a SPEC of type {type(found).__name__}, wanted SPEC = DatasetSpec(...)")
     return found

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multimae.data.sample import DataError
+from multimae.door import explained
 from multimae.record.files import write_text
 from multimae.record.paths import CheckpointDir, RunDir, finished_in
 from multimae.record.result import Result
@@ -31,6 +32,7 @@ class FinishedPretraining:
     finished: float
 
 
+@explained("multimae demo")
 def main(argv: Sequence[str] | None = None) -> int:
     """Make the page and return the exit code: 3 where there is no pre-training, or no image in a file."""
     arguments = _parser().parse_args(argv)

@@ -69,9 +69,8 @@ TABLE = (
     row(
         "misspelt modality in a suite",
         "python experiments/sweep.py --suite SUITE --data-root DATA --dry-run",
-        3,
-        "sweep: no folder DATA/nyuv2/train/rgbd; in DATA/nyuv2/train there is ['depth', 'mask_valid', 'normal', "
-        "'rgb', 'semseg']",
+        2,
+        "sweep: SUITE:6: ValueError: the inputs of nyuv2-semseg: no modality 'rgbd'; did you mean rgb? (known: ...)",
     ),
     row(
         "a sample without depth",
