@@ -10,6 +10,7 @@ from typing import Protocol, cast, runtime_checkable
 
 from multimae.data.sample import DataError
 from multimae.processes import WorkerLostError
+from multimae.record.text import tell
 
 PREPARE = "multimae.prepare"
 VERBS = MappingProxyType(
@@ -50,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return _work(arguments.module).run(arguments)
     except (DataError, WorkerLostError) as error:
-        print(f"multimae data: {error}", file=sys.stderr)
+        tell(f"multimae data: {error}", stream="err")
         return 3
 
 

@@ -6,13 +6,11 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from experiments.drive.driver import Driver
 from experiments.drive.launching import launcher_of
 from experiments.drive.leaving import DETACHED, detach
 from experiments.drive.loop import States, bring_to_end, keep_on
-from experiments.drive.screen import Screen, print_lost, say, summary
+from experiments.drive.screen import Screen, log_to, print_lost, say, summary
 from experiments.drive.tracker import Tracker
 from experiments.drive.trainings import works_of
 from experiments.drive.work import Machine
@@ -23,6 +21,7 @@ from experiments.plan.rundirs import prepare, sweep_of
 from experiments.plan.show import print_causes, print_plan, standings_of
 from experiments.plan.suite import Suite
 from experiments.plan.why import causes, kept_scores
+from multimae.console import PlainConsole, plain_console
 from multimae.record.locks import FileLock
 from multimae.record.paths import SuiteDir
 from multimae.record.state import RunState
@@ -33,12 +32,12 @@ DOOR = Path(__file__).parents[1] / "sweep.py"
 
 def sweep(plan: Sequence[PlannedRun], *, suite: Suite, arguments: argparse.Namespace, argv: Sequence[str]) -> int:
     """Submit what is not finished, watch until it is, mirror into MLflow, report; return the exit code."""
-    console = Console()
+    console = plain_console()
     suite_dir = arguments.runs_dir.resolve() / suite.name
     suite_dir.mkdir(parents=True, exist_ok=True)
     machine = Machine.this(max_parallel=arguments.max_parallel, devices=arguments.devices)
     works = works_of(plan, suite_dir=suite_dir, machine=machine)
-    driver = Driver(works, suite_dir=suite_dir, launcher=launcher_of(arguments), machine=machine)
+    driver = Driver(works, suite_dir=suite_dir, launcher=launcher_of(arguments), machine=machine, hear=log_to(console))
     title = f"{suite.title} on {', '.join(datasets_of(plan))}"
     with FileLock(SuiteDir(suite_dir).lock) as lock:
         if not lock.try_take():
@@ -69,7 +68,7 @@ def sweep(plan: Sequence[PlannedRun], *, suite: Suite, arguments: argparse.Names
         return conclude(states, suite_dir=suite_dir, console=console)
 
 
-def _watch(driver: Driver, *, title: str, console: Console) -> States:
+def _watch(driver: Driver, *, title: str, console: PlainConsole) -> States:
     """Submit and show until nothing is left to do."""
     tracker = Tracker(driver.suite_dir)
     with Screen(console, title=title) as screen:
@@ -81,7 +80,7 @@ def _watch(driver: Driver, *, title: str, console: Console) -> States:
         return bring_to_end(driver, see=see)
 
 
-def _follow_another(driver: Driver, *, lock: FileLock, title: str, console: Console) -> int:
+def _follow_another(driver: Driver, *, lock: FileLock, title: str, console: PlainConsole) -> int:
     """Show what another driver of the same suite does, until it ends; leaving changes nothing."""
     try:
         with Screen(console, title=title) as screen:
@@ -99,7 +98,7 @@ def _seen_while_driven(driver: Driver, *, lock: FileLock, screen: Screen) -> boo
     return True
 
 
-def conclude(states: Mapping[str, RunState], *, suite_dir: Path, console: Console) -> int:
+def conclude(states: Mapping[str, RunState], *, suite_dir: Path, console: PlainConsole) -> int:
     """Mirror and report all there is; return 1 where a run has not finished."""
     from reports.read.freshness import is_fresh
 

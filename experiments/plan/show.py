@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from experiments.plan.planning import PlannedRun, datasets_of
 from experiments.plan.render import learning_rate, num_steps
 from experiments.plan.rundirs import standing_of_scores
 from experiments.plan.why import OLD_SCORES, SCORED_AGAIN, Cause
+from multimae.console import PlainConsole, plain_console
 from multimae.record.paths import CheckpointDir, RunDir
 from multimae.record.state import ACTIVE, run_state
 
@@ -39,16 +39,16 @@ def print_plan(plan: Sequence[PlannedRun], *, standings: Mapping[str, str], kept
             f"{learning_rate(run.recipe):g}",
             standings[planned.key],
         )
-    console = _console()
-    console.print(table)
-    console.print(f"checkpoints: about {size_text(kept)} on the disk when all have finished", highlight=False)
+    screen = _screen()
+    screen.print(table)
+    screen.print(f"checkpoints: about {size_text(kept)} on the disk when all have finished")
 
 
 def print_causes(found: Sequence[Cause]) -> None:
     """Say once per cause which runs are trained or scored again."""
-    console = _console()
+    screen = _screen()
     for cause in found:
-        console.print(cause.text, highlight=False, soft_wrap=True, markup=False)
+        screen.print(cause.text, soft_wrap=True)
 
 
 def size_text(num_bytes: int) -> str:
@@ -58,11 +58,9 @@ def size_text(num_bytes: int) -> str:
     return f"{num_bytes / 1e9:.1f} GB"
 
 
-def _console() -> Console:
-    console = Console()
-    if not console.is_terminal:
-        console.width = PIPE_WIDTH
-    return console
+def _screen() -> PlainConsole:
+    screen = plain_console()
+    return screen if screen.is_terminal else plain_console(width=PIPE_WIDTH)
 
 
 def plan_as_json(

@@ -1,7 +1,6 @@
 """What transfers start from: the suite's pre-trainings, nothing, published weights, or a file of the user's."""
 
 import hashlib
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from experiments.plan.suite import SCRATCH, StartingWeights, Suite
 from multimae.cache import cache_dir
 from multimae.checkpoints.catalogue import CATALOGUE, cached_path, fetch, published
 from multimae.checkpoints.download import DownloadError, DownloadListener
+from multimae.record.text import tell
 
 WEIGHT_SUFFIXES = (".pth", ".pt", ".safetensors")
 
@@ -40,7 +40,7 @@ def fetch_published(weights: Sequence[StartingWeights]) -> None:
             fetch(
                 published(name),
                 cache=cache_dir(),
-                report=DownloadListener(say=lambda line: print(line, file=sys.stderr)),
+                report=DownloadListener(say=lambda line: tell(line, stream="err")),
             )
         except DownloadError as error:
             raise PreconditionError(str(error)) from error

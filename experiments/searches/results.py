@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.plan.errors import UsageError
+from multimae.record.text import tell
 from reports.read.search_trials import SearchRecord, TrialRecord, as_json, read_search
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -35,16 +36,19 @@ def show(argv: Sequence[str]) -> int:
     if arguments.verb == "report":
         from reports.pages.search import make_search_report
 
-        print(make_search_report(arguments.runs_dir, arguments.name))
+        tell(make_search_report(arguments.runs_dir, arguments.name))
         return 0
     winners = search.front() if len(search.described["objective"]) > 1 else tuple(filter(None, [search.best()]))
     if not winners:
         raise UsageError(f"no trial of {arguments.name} has ended with a number yet")
     if arguments.verb == "export":
-        print(as_recipe(winners[0], search=search))
+        tell(as_recipe(winners[0], search=search))
     else:
         for winner in winners:
-            print(as_json(winner, search=search) if arguments.json else _in_words(winner, search=search))
+            if arguments.json:
+                print(as_json(winner, search=search))
+            else:
+                tell(_in_words(winner, search=search))
     return 0
 
 

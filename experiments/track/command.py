@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from multimae.record.paths import suites_in
+from multimae.record.text import tell
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -18,5 +19,5 @@ def main(argv: list[str] | None = None) -> int:
 
     suites = arguments.suite or suites_in(arguments.runs_dir)
     for suite in suites:
-        print(f"{suite}: {ingest(arguments.runs_dir, suite, uri=arguments.uri)}")
+        tell(f"{suite}: {ingest(arguments.runs_dir, suite, uri=arguments.uri)}")
     return 0
