@@ -18,6 +18,7 @@ from experiments.plan.planning import PlannedRun, make_plan
 from experiments.plan.settings import resolve_recipes
 from experiments.plan.starts import fetch_published, resolve_starts
 from experiments.plan.suite import StartingWeights, Suite, SuiteRun, expand, load_suite
+from experiments.track.address import require_possible, tracking_uri
 from multimae import __version__
 from multimae.door import enter
 from multimae.record.text import tell
@@ -127,6 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = parser().parse_args(argv)
     try:
+        require_possible(tracking_uri())
         suite = on_dataset(load_suite(arguments.suite), name=arguments.dataset, data_root=arguments.data_root)
         starts = resolve_starts(suite, chosen=arguments.checkpoints, profile=arguments.profile)
         runs = runs_of(suite, arguments=arguments, starts=starts)

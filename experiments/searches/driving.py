@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from optuna.trial import TrialState
 
+from experiments.drive.concluding import explained, say_untracked
 from experiments.drive.driver import Driver
 from experiments.drive.launching import launcher_of
 from experiments.drive.leaving import DETACHED
@@ -25,6 +26,7 @@ from experiments.searches.planning import SearchPlan, plan_search, search_dir
 from experiments.searches.show import TrialLog, print_search
 from experiments.searches.study import StudyRecord, open_study
 from experiments.searches.trainings import RunTrainings
+from experiments.track.address import require_possible, tracking_uri
 from multimae.console import PlainConsole, plain_console
 from multimae.record.locks import FileLock
 from multimae.record.paths import SuiteDir
@@ -37,6 +39,7 @@ SLOTS_ON_SLURM = 8
 def search(arguments: argparse.Namespace, *, argv: Sequence[str]) -> int:
     """Search until the budget is spent, repeat the best, report; return the exit code."""
     plan = plan_search(arguments)
+    require_possible(tracking_uri())
     console = plain_console()
     if arguments.dry_run:
         print_search(plan, arguments=arguments, console=console)
@@ -85,7 +88,7 @@ class _Process:
         slots = arguments.parallel or (SLOTS_ON_SLURM if launcher.has_queue else machine.cores)
         self.budget = Budget(trials=arguments.trials, parallel=slots, retries=arguments.retries)
         self.trainings = RunTrainings(plan, driver=self.driver)
-        self.tracker = Tracker(self.folder)
+        self.tracker = Tracker(self.folder, hear=log_to(console))
         self.log = TrialLog(console)
 
     def run(self) -> int:
@@ -103,11 +106,13 @@ class _Process:
         self.driver.recover()
         keep_on(lambda: self._step(going), launcher=self.driver.launcher)
         code = self._repeat() if self.arguments.repeat_best else 0
-        self.tracker.round(self.trainings.states)
+        last = self.tracker.begin_last(self.trainings.states)
         from reports.pages.search import make_search_report
 
-        report = make_search_report(self.arguments.runs_dir, self.plan.name)
+        with explained("report", folder=SuiteDir(self.folder).report):
+            report = make_search_report(self.arguments.runs_dir, self.plan.name)
         say(f"{self._summary()}. Report: {report}", console=self.console)
+        say_untracked(last, console=self.console)
         return code
 
     def _step(self, going: Search) -> bool:

@@ -1,15 +1,15 @@
 """Where a study is kept: Optuna's journal in the search's folder, or a database; what is wrong with one, in words."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, get_storage
 from optuna.storages.journal import JournalFileBackend
 
+from experiments.plan.databases import PACKAGES, missing_package
 from experiments.plan.errors import PreconditionError, UsageError
 from multimae.record.paths import SuiteDir
 
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import URL
 
 WANTED = "wanted a database's URL, such as postgresql+psycopg2://user@host:5432/database"
-PACKAGES: Mapping[str, str] = MappingProxyType(
-    {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
-)
-"""What to install for a module that talks to a database, where its name is another."""
 
 
 def open_storage(folder: Path, *, url: str | None) -> BaseStorage:
@@ -29,12 +25,10 @@ def open_storage(folder: Path, *, url: str | None) -> BaseStorage:
         folder.mkdir(parents=True, exist_ok=True)
         return JournalStorage(JournalFileBackend(str(SuiteDir(folder).journal)))
     address = _address(url)
+    if package := missing_package(address):
+        raise PreconditionError(f"{address} needs a package that is not here: pip install '{package}'")
     try:
-        address.get_dialect().import_dbapi()
         return get_storage(url)
-    except ModuleNotFoundError as error:
-        package = PACKAGES.get(str(error.name), error.name)
-        raise PreconditionError(f"{address} needs a package that is not here: pip install '{package}'") from error
     except Exception as error:  # whatever the database's own package raises
         words = _words_of_database(error) or error
         raise PreconditionError(
