@@ -5,9 +5,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.plan.errors import UsageError
+from experiments.plan.errors import PreconditionError, UsageError
 from multimae.record.text import tell
-from reports.read.search_trials import SearchRecord, TrialRecord, as_json, read_search
+from reports.read.search_trials import DamagedStudyError, SearchRecord, TrialRecord, as_json, read_search
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -33,6 +33,8 @@ def show(argv: Sequence[str]) -> int:
         search = read_search(arguments.runs_dir, arguments.name)
     except FileNotFoundError as error:
         raise UsageError(str(error)) from error
+    except DamagedStudyError as error:
+        raise PreconditionError(str(error)) from error
     if arguments.verb == "report":
         from reports.pages.search import make_search_report
 

@@ -1,5 +1,6 @@
 """Where a study is kept: Optuna's journal in the search's folder, or a database; what is wrong with one, in words."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from optuna.storages.journal import JournalFileBackend
 from experiments.plan.databases import PACKAGES, missing_package
 from experiments.plan.errors import PreconditionError, UsageError
 from multimae.record.paths import SuiteDir
+from reports.read.search_trials import DamagedStudyError, require_readable
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
@@ -23,7 +25,13 @@ def open_storage(folder: Path, *, url: str | None) -> BaseStorage:
     """Return the journal in `folder`, or the database at `url`, created if need be."""
     if url is None:
         folder.mkdir(parents=True, exist_ok=True)
-        return JournalStorage(JournalFileBackend(str(SuiteDir(folder).journal)))
+        journal = SuiteDir(folder).journal
+        try:
+            require_readable(journal)
+        except DamagedStudyError as error:
+            raise PreconditionError(str(error)) from error
+        _drop_torn_line(journal)
+        return JournalStorage(JournalFileBackend(str(journal)))
     address = _address(url)
     if package := missing_package(address):
         raise PreconditionError(f"{address} needs a package that is not here: pip install '{package}'")
@@ -34,6 +42,16 @@ def open_storage(folder: Path, *, url: str | None) -> BaseStorage:
         raise PreconditionError(
             f"no study can be kept at {address}: {words}\nleave --storage out to keep it in the runs folder"
         ) from error
+
+
+def _drop_torn_line(journal: Path) -> None:
+    """Cut off the last line of a driver that was killed, or had no space, while it wrote: the next would join it."""
+    if not journal.exists():
+        return
+    content = journal.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        os.truncate(journal, whole)
 
 
 @contextmanager
