@@ -58,9 +58,8 @@ def _kind_of_one(error: BaseException) -> ExitKind:
         return "gpu_oom"
     if name in ("DataError", "DataNotFoundError"):
         return "data"
-    if isinstance(error, OSError) and error.errno in _ERRNO:
-        return _ERRNO[error.errno]
-    return kind_said_by(str(error)) or "error"
+    by_number = _ERRNO.get(error.errno or 0) if isinstance(error, OSError) else None
+    return by_number or kind_said_by(str(error)) or "error"
 
 
 def _chain(error: BaseException) -> list[BaseException]:

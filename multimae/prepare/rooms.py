@@ -188,7 +188,7 @@ def _progress(total: int) -> Iterator[Callable[[int], None]]:
         return
     finished_frames = 0
 
-    def tell(done: int) -> None:
+    def count(done: int) -> None:
         nonlocal finished_frames
         tenths = (finished_frames * 10 // total, (finished_frames + done) * 10 // total)
         finished_frames += done
@@ -196,4 +196,4 @@ def _progress(total: int) -> Iterator[Callable[[int], None]]:
             tell(f"rooms: {finished_frames} of {total} frames")
             sys.stdout.flush()
 
-    yield tell
+    yield count
