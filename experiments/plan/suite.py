@@ -9,6 +9,7 @@ from typing import Literal
 from benchmarks.recipes import Recipe
 from benchmarks.task import Profile, Task
 from experiments.plan.errors import UsageError, unknown
+from experiments.plan.folders import require_folder_name
 from experiments.plan.modules import load_module
 from multimae.data.spec import DatasetSpec
 
@@ -176,4 +177,5 @@ def load_suite(name: str) -> Suite:
     suite = getattr(load_module(path, kind="suite"), "SUITE", None)
     if not isinstance(suite, Suite):
         raise UsageError(f"{path} defines no SUITE = Suite(...); it has {type(suite).__name__}")
+    require_folder_name("suite", suite.name)
     return suite

@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks.task import Task
 from experiments.plan.datasource import find_all_data, on_dataset
 from experiments.plan.errors import UsageError, unknown
+from experiments.plan.folders import require_folder_name
 from experiments.plan.planning import Data, PlannedRun, make_plan
 from experiments.plan.render import num_steps, render
 from experiments.plan.settings import resolve_recipes
@@ -93,7 +94,8 @@ def plan_search(arguments: argparse.Namespace) -> SearchPlan:
         brackets = make_brackets(arguments.pruner, max_steps=steps, eta=arguments.eta, min_ratio=arguments.min_ratio)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    name = arguments.name or f"{transfer.task.name}-{'+'.join(transfer.inputs)}-{space.name}"
+    by_itself = f"{transfer.task.name}-{'+'.join(transfer.inputs)}-{space.name}"
+    name = require_folder_name("search", by_itself if arguments.name is None else arguments.name)
     inner = tuple(sorted({rung for bracket in brackets for rung in bracket.rungs[:-1]}))
     plan = SearchPlan(
         name=name,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.plan.errors import PreconditionError, UsageError
+from experiments.plan.folders import require_folder_name
 from multimae.record.text import tell
 from reports.read.search_trials import DamagedStudyError, SearchRecord, TrialRecord, as_json, read_search
 
@@ -30,7 +31,7 @@ def show(argv: Sequence[str]) -> int:
             command.add_argument("--as", choices=("recipe",), default="recipe", dest="form", help="as a task's recipe")
     arguments = parser.parse_args(argv)
     try:
-        search = read_search(arguments.runs_dir, arguments.name)
+        search = read_search(arguments.runs_dir, require_folder_name("search", arguments.name))
     except FileNotFoundError as error:
         raise UsageError(str(error)) from error
     except DamagedStudyError as error:
