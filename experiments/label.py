@@ -1,13 +1,13 @@
 """Label images with trained networks, in the reference's formats: 16-bit depth, 8-bit classes and normals."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from experiments.plan.errors import PreconditionError, UsageError
 from multimae.engine.failures import SettingsError
 from multimae.options import whole
 from multimae.pseudo_labels.command import add_options, settings_of
+from multimae.record.text import tell
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,8 +38,8 @@ def run(args: argparse.Namespace) -> int:
 
         return label_in_jobs(settings, arguments=args)
     except SettingsError as error:
-        print(f"multimae data pseudo-label: {error}", file=sys.stderr)
+        tell(f"multimae data pseudo-label: {error}", stream="err")
         return UsageError.exit_code
     except (UsageError, PreconditionError) as error:
-        print(f"multimae data pseudo-label: {error}", file=sys.stderr)
+        tell(f"multimae data pseudo-label: {error}", stream="err")
         return error.exit_code

@@ -11,8 +11,10 @@ if __name__ == "__main__":
 from collections.abc import Sequence
 
 from experiments.plan.errors import PreconditionError, UsageError
-from multimae.door import explained
+from multimae import __version__
+from multimae.door import enter, explained
 from multimae.options import names, number, whole
+from multimae.record.text import tell
 
 EPILOG = """examples:
   python experiments/search.py --suite nyuv2 --task nyuv2-semseg --inputs rgb,depth --trials 64 --parallel 8
@@ -34,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    made.add_argument("--version", action="version", version=f"multimae {__version__}")
     what = made.add_argument_group("experiment")
     what.add_argument("--suite", required=True, metavar="NAME", help="the suite that has the task and its pre-training")
     what.add_argument("--task", required=True, metavar="NAME", help="a transfer of the suite")
@@ -118,9 +121,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         with explain_lost_database():
             return search(arguments, argv=argv)
     except (UsageError, PreconditionError) as error:
-        print(f"search: {error}", file=sys.stderr)
+        tell(f"search: {error}", stream="err")
         return error.exit_code
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(enter(main, name="search"))

@@ -20,8 +20,11 @@ from experiments.plan.planning import PlannedRun, make_plan
 from experiments.plan.settings import resolve_recipes
 from experiments.plan.starts import fetch_published, resolve_starts
 from experiments.plan.suite import StartingWeights, Suite, SuiteRun, expand, load_suite, own_file, size_of
-from multimae.door import explained
+from experiments.track.address import require_possible, tracking_uri
+from multimae import __version__
+from multimae.door import enter, explained
 from multimae.options import names, seeds, whole
+from multimae.record.text import tell
 
 Starts = tuple[tuple[str, ...], tuple[StartingWeights, ...]]
 
@@ -42,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    made.add_argument("--version", action="version", version=f"multimae {__version__}")
     made.add_argument("--suite", required=True, metavar="NAME", help="a suite's name, or the path of a .py file")
     what = made.add_argument_group("experiment")
     what.add_argument("--data-root", type=Path, metavar="DIR", help="folder that holds the data set (default: rooms)")
@@ -119,6 +123,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = parser().parse_args(argv)
     try:
+        require_possible(tracking_uri())
         check_runs_dir(arguments.runs_dir, to="read" if arguments.dry_run else "write")
         suite = on_dataset(load_suite(arguments.suite), name=arguments.dataset, data_root=arguments.data_root)
         check_free_for_suite(arguments.runs_dir / suite.name, source=own_file(arguments.suite))
@@ -134,7 +139,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return sweep(plan, suite=suite, arguments=arguments, argv=argv)
     except (UsageError, PreconditionError) as error:
-        print(f"sweep: {error}", file=sys.stderr)
+        tell(f"sweep: {error}", stream="err")
         return error.exit_code
 
 
@@ -148,7 +153,7 @@ def _show(plan: Sequence[PlannedRun], *, arguments: argparse.Namespace) -> int:
     reasons = reasons_of(plan, suite_dir=suite_dir, standings=standings) if arguments.why else {}
     reasons |= kept_scores(plan, suite_dir=suite_dir, standings=standings)
     if arguments.json:
-        print(json.dumps(plan_as_json(plan, standings=standings, reasons=reasons), indent=1, ensure_ascii=False))
+        print(json.dumps(plan_as_json(plan, standings=standings, reasons=reasons), indent=1))
     else:
         print_plan(
             plan, standings=standings, kept=bytes_kept(plan, suite_dir=suite_dir, keep=arguments.keep_checkpoints)
@@ -158,4 +163,4 @@ def _show(plan: Sequence[PlannedRun], *, arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(enter(main, name="sweep"))

@@ -11,6 +11,7 @@ from typing import Protocol, cast, runtime_checkable
 from multimae.data.sample import DataError
 from multimae.door import explained
 from multimae.processes import WorkerLostError
+from multimae.record.text import tell
 
 PREPARE = "multimae.prepare"
 VERBS = MappingProxyType(
@@ -52,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return _work(arguments.module).run(arguments)
     except (DataError, WorkerLostError) as error:
-        print(f"multimae data: {error}", file=sys.stderr)
+        tell(f"multimae data: {error}", stream="err")
         return 3
 
 

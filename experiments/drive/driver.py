@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -10,9 +10,10 @@ import multimae
 from experiments.drive.decide import decide
 from experiments.drive.work import Machine, Work
 from multimae.record.attempt import newest_job
-from multimae.record.job import JobState
+from multimae.record.job import Job, JobState
 from multimae.record.paths import RunDir, SuiteDir
 from multimae.record.state import ACTIVE, RunState, run_state, with_dependencies
+from multimae.record.text import one_line
 from slurm.choosing import observe
 from slurm.cluster import Resources
 from slurm.launcher import Launcher
@@ -26,11 +27,21 @@ class Driver:
     Runs that paused at a rung go on once they are `promoted`.
     """
 
-    def __init__(self, works: Iterable[Work], *, suite_dir: Path, launcher: Launcher, machine: Machine) -> None:
+    def __init__(
+        self,
+        works: Iterable[Work],
+        *,
+        suite_dir: Path,
+        launcher: Launcher,
+        machine: Machine,
+        hear: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        """`hear` is told which runs are started again, and why."""
         self.works = {work.key: work for work in works}
         self.suite_dir = suite_dir
         self.launcher = launcher
         self.machine = machine
+        self.hear = hear
         self.submissions: Counter[str] = Counter()
         self.promoted: set[str] = set()
 
@@ -71,16 +82,17 @@ class Driver:
         """Submit every run that should start, can start and fits; return their keys."""
         submitted: list[str] = []
         for key, work in self.works.items():
-            wanted = decide(states[key], submissions=self.submissions[key]).submit or (
-                states[key].status == "paused" and key in self.promoted
-            )
+            decision = decide(states[key], submissions=self.submissions[key])
+            wanted = decision.submit or (states[key].status == "paused" and key in self.promoted)
             waits_for = [need for need in work.needs if states[need].status != "finished"]
             if not wanted or (waits_for and not self.launcher.has_queue):
                 continue
             if not self.launcher.has_queue and not self._fits(work.resources, states=states, submitted=submitted):
                 break
-            self._submit(work, waits_for=waits_for)
+            job = self._submit(work, waits_for=waits_for)
             submitted.append(key)
+            if job.attempt > 1 and decision.submit:
+                self.hear(f"{key}: attempt {job.attempt}, {one_line(decision.why)}")
         return submitted
 
     def _finished(self, key: str) -> bool:
@@ -93,9 +105,9 @@ class Driver:
             return not in_use
         return sum(used.cpus for used in in_use) + asked.cpus <= max(self.machine.cores, asked.cpus)
 
-    def _submit(self, work: Work, *, waits_for: Sequence[str]) -> None:
+    def _submit(self, work: Work, *, waits_for: Sequence[str]) -> Job:
         needed = [newest_job(self.works[need].folder) for need in waits_for]
-        submit_attempt(
+        job = submit_attempt(
             work.folder,
             launcher=self.launcher,
             command=work.command,
@@ -104,6 +116,7 @@ class Driver:
             env=work.environment(code=self.code),
         )
         self.submissions[work.key] += 1
+        return job
 
     @cached_property
     def code(self) -> Path:

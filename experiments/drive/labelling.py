@@ -3,17 +3,16 @@
 import argparse
 import sys
 
-from rich.console import Console
-
 from experiments.drive.driver import Driver
 from experiments.drive.launching import launcher_of
 from experiments.drive.leaving import DETACHED, detach
 from experiments.drive.loop import States, bring_to_end
-from experiments.drive.screen import Screen, print_lost, say, summary
+from experiments.drive.screen import Screen, log_to, print_lost, say, summary
 from experiments.drive.work import Machine, Work, execution
 from experiments.plan.errors import PreconditionError
 from experiments.plan.folders import check_runs_dir
 from experiments.plan.shards import SUITE, plan_shards, prepare_shard, reopen_shard
+from multimae.console import PlainConsole, plain_console
 from multimae.pseudo_labels.images import list_images
 from multimae.pseudo_labels.manifest import complete, make_room
 from multimae.pseudo_labels.settings import LabellingSettings
@@ -41,13 +40,14 @@ def label_in_jobs(settings: LabellingSettings, *, arguments: argparse.Namespace)
         reopen_shard(suite_dir / key, settings=shard, images=images)
     asked = _resources(settings, num_shards=len(shards))
     folders = {key: suite_dir / key for key in shards}
+    console = plain_console()
     driver = Driver(
         [Work(key=key, folder=folder, command=execution(folder), resources=asked) for key, folder in folders.items()],
         suite_dir=suite_dir,
         launcher=launcher,
         machine=Machine.this(max_parallel=arguments.max_parallel),
+        hear=log_to(console),
     )
-    console = Console()
     if settings.device == "auto":
         say("the jobs ask for no GPU; --device cuda asks for one each", console=console)
     # A lock per labelling: several of them may share the suite's folder.
@@ -56,7 +56,7 @@ def label_in_jobs(settings: LabellingSettings, *, arguments: argparse.Namespace)
     return states if isinstance(states, int) else _conclude(states, settings=settings, console=console)
 
 
-def _drive(driver: Driver, *, lock: FileLock, arguments: argparse.Namespace, console: Console) -> States | int:
+def _drive(driver: Driver, *, lock: FileLock, arguments: argparse.Namespace, console: PlainConsole) -> States | int:
     """Submit and show the shards until nothing is left to do; return an exit code where they go on without us."""
     on = [sys.executable, "-m", "multimae.cli", "data", *arguments.argv]
     driver.recover()
@@ -74,7 +74,7 @@ def _drive(driver: Driver, *, lock: FileLock, arguments: argparse.Namespace, con
         return DETACHED
 
 
-def _conclude(states: States, *, settings: LabellingSettings, console: Console) -> int:
+def _conclude(states: States, *, settings: LabellingSettings, console: PlainConsole) -> int:
     """Say how the shards ended; the number of labels enters the manifests once all have finished."""
     lost = print_lost(states, console=console)
     say(f"shards: {summary(states)}", console=console)

@@ -3,10 +3,9 @@
 import subprocess
 from collections.abc import Sequence
 
-from rich.console import Console
-
 from experiments.drive.driver import Driver
 from experiments.drive.screen import summary
+from multimae.console import PlainConsole
 from multimae.record.locks import FileLock
 from multimae.record.paths import SuiteDir
 
@@ -15,19 +14,19 @@ DETACHED = 130
 BACK = "the same command shows how far it is and collects"
 
 
-def detach(driver: Driver, *, command: Sequence[str], lock: FileLock, console: Console) -> int:
+def detach(driver: Driver, *, command: Sequence[str], lock: FileLock, console: PlainConsole) -> int:
     """Leave the work to itself and say how; `command` is what goes on where there is no scheduler."""
     if driver.launcher.has_queue:
         driver.submit_ready(driver.look())
-        console.print(f"detached: {summary(driver.look())}; {BACK}", highlight=False)
+        console.print(f"detached: {summary(driver.look())}; {BACK}")
     elif driver.launcher.name == "inline":
-        console.print(f"stopped: {summary(driver.look())}; the same command goes on", highlight=False)
+        console.print(f"stopped: {summary(driver.look())}; the same command goes on")
     else:
         lock.close()
         folder = SuiteDir(driver.suite_dir)
         process_id = go_on_in_background(command, folder=folder)
         said = f"detached: process {process_id} goes on and writes {folder.log}; {BACK}"
-        console.print(said, soft_wrap=True, highlight=False)
+        console.print(said, soft_wrap=True)
     return 0
 
 

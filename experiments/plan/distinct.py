@@ -1,22 +1,28 @@
 """Names that mean one thing each: results of two things under one name would be averaged, or one would be lost."""
 
-import re
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import fields
 from typing import Any
 
 from multimae.record.nearest import unknown
+from multimae.record.text import printable
 from multimae.tables.modalities import MODALITIES
 
-FOLDER_NAME = re.compile(r"[^/\x00-\x1f.][^/\x00-\x1f]{0,99}")
+MOST_BYTES = 200
+"""File systems take 255; a digest and the names of temporary files are added to a run's."""
 TAKEN = {"pseudo-label": "the labellings of `multimae data pseudo-label`", "demo": "the pages of `multimae demo`"}
 """Folders of a runs folder that are no suite's."""
 
 
 def check_folder_name(name: str, *, what: str) -> None:
     """Raise ValueError unless a folder of the runs folder may be called so."""
-    if not FOLDER_NAME.fullmatch(name):
-        raise ValueError(f"{what} {name!r} names folders: wanted 1 to 100 characters without / and no dot in front")
+    if not name or name.startswith(".") or "/" in name or printable(name) != name or set(name) & {"\n", "\t"}:
+        raise ValueError(
+            f"{what} {name!r} would be the name of a folder: wanted one without a slash or control character, that "
+            "does not begin with a dot"
+        )
+    if len(name.encode()) > MOST_BYTES:
+        raise ValueError(f"{what} {name!r} would be the name of a folder: wanted at most {MOST_BYTES} bytes")
     if name in TAKEN:
         raise ValueError(f"{what} {name!r}: the folder of this name holds {TAKEN[name]}; choose another name")
 

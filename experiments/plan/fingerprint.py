@@ -50,7 +50,7 @@ class Code:
 def digest(value: Any) -> str:
     """Return the SHA-256 of a JSON value, the same whatever the order of its keys."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()
 
 
 def code_of(modules: Sequence[str], *, scores_train: bool = False) -> Code:

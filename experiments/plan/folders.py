@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
+from experiments.plan.distinct import check_folder_name
 from experiments.plan.errors import PreconditionError, UsageError
 from multimae.record.paths import SuiteDir
 from multimae.record.sweep import Sweep
@@ -28,6 +29,15 @@ def require_runs_dir(runs_dir: Path) -> Path:
         raise PreconditionError(f"there is no runs folder {runs_dir}; pass the one of your sweeps as --runs-dir DIR")
     check_runs_dir(runs_dir, to="read")
     return runs_dir
+
+
+def require_folder_name(what: str, name: str) -> str:
+    """Return a name that can be a folder's; raise UsageError for one that would lie elsewhere or cannot be shown."""
+    try:
+        check_folder_name(name, what=what)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return name
 
 
 def check_free_for_suite(suite_dir: Path, *, source: Path | None) -> None:

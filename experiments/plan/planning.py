@@ -9,6 +9,7 @@ from benchmarks.kind import Config, Setup, TaskKind
 from benchmarks.kinds import kind
 from benchmarks.recipes import Recipe
 from experiments.plan.fingerprint import Code, code_of, digest, environment
+from experiments.plan.folders import require_folder_name
 from experiments.plan.patches import check_patches
 from experiments.plan.suite import SuiteRun
 from multimae.data.spec import DatasetSpec, spec
@@ -87,7 +88,7 @@ def make_plan(
         planned = PlannedRun(
             run=run,
             data=data[run.dataset_name],
-            key=key_of(run.name, parts),
+            key=key_of(require_folder_name("run", run.name), parts),
             parts=parts,
             scoring={**code.scoring, **_protocols(run, data=data[run.dataset_name])},
             depends_on=(source.key,) if source else (),

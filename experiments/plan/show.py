@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from experiments.plan.images import Images, images_of
@@ -15,6 +14,7 @@ from experiments.plan.render import learning_rate, num_steps
 from experiments.plan.rundirs import standing_of_scores
 from experiments.plan.suite import PATCH_SIZE
 from experiments.plan.why import OLD_SCORES, SCORED_AGAIN, Cause
+from multimae.console import PlainConsole, plain_console
 from multimae.record.paths import CheckpointDir, RunDir
 from multimae.record.state import ACTIVE, run_state
 
@@ -42,13 +42,11 @@ def print_plan(plan: Sequence[PlannedRun], *, standings: Mapping[str, str], kept
             f"{learning_rate(run.recipe):g}",
             standings[planned.key],
         )
-    console = _console()
-    console.print(table)
-    for line in _starts(plan):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-    for line in _images(plan):
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
-    console.print(f"checkpoints: about {size_text(kept)} on the disk when all have finished", highlight=False)
+    screen = _screen()
+    screen.print(table)
+    for line in (*_starts(plan), *_images(plan)):
+        screen.print(line)
+    screen.print(f"checkpoints: about {size_text(kept)} on the disk when all have finished")
 
 
 def _starts(plan: Sequence[PlannedRun]) -> Iterator[str]:
@@ -84,9 +82,9 @@ def _images(plan: Sequence[PlannedRun]) -> Iterator[str]:
 
 def print_causes(found: Sequence[Cause]) -> None:
     """Say once per cause which runs are trained or scored again."""
-    console = _console()
+    screen = _screen()
     for cause in found:
-        console.print(cause.text, highlight=False, soft_wrap=True, markup=False)
+        screen.print(cause.text, soft_wrap=True)
 
 
 def size_text(num_bytes: int) -> str:
@@ -96,11 +94,9 @@ def size_text(num_bytes: int) -> str:
     return f"{num_bytes / 1e9:.1f} GB"
 
 
-def _console() -> Console:
-    console = Console()
-    if not console.is_terminal:
-        console.width = PIPE_WIDTH
-    return console
+def _screen() -> PlainConsole:
+    screen = plain_console()
+    return screen if screen.is_terminal else plain_console(width=PIPE_WIDTH)
 
 
 def plan_as_json(

@@ -1,7 +1,6 @@
 """What transfers start from: the suite's pre-trainings, nothing, published weights, or a file of the user's."""
 
 import hashlib
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +14,7 @@ from multimae.checkpoints.catalogue import CATALOGUE, cached_path, fetch, publis
 from multimae.checkpoints.download import DownloadError, DownloadListener
 from multimae.checkpoints.reading import split_words
 from multimae.checkpoints.shapes import encoder_shape
+from multimae.record.text import tell
 
 WEIGHT_SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt", ".bin")
 
@@ -45,7 +45,7 @@ def fetch_published(weights: Sequence[StartingWeights]) -> None:
             fetch(
                 published(name),
                 cache=cache_dir(),
-                report=DownloadListener(say=lambda line: print(line, file=sys.stderr)),
+                report=DownloadListener(say=lambda line: tell(line, stream="err")),
             )
         except DownloadError as error:
             raise PreconditionError(str(error)) from error

@@ -6,13 +6,13 @@ import time
 from collections.abc import Sequence
 
 from optuna.trial import TrialState
-from rich.console import Console
 
+from experiments.drive.concluding import explained, say_untracked
 from experiments.drive.driver import Driver
 from experiments.drive.launching import launcher_of
 from experiments.drive.leaving import DETACHED
 from experiments.drive.loop import States, bring_to_end, keep_on
-from experiments.drive.screen import say, summary
+from experiments.drive.screen import log_to, say, summary
 from experiments.drive.tracker import Tracker
 from experiments.drive.trainings import works_of
 from experiments.drive.work import Machine
@@ -28,6 +28,8 @@ from experiments.searches.show import TrialLog, print_search
 from experiments.searches.storage import check_storage
 from experiments.searches.study import StudyRecord, open_study
 from experiments.searches.trainings import RunTrainings
+from experiments.track.address import require_possible, tracking_uri
+from multimae.console import PlainConsole, plain_console
 from multimae.record.locks import FileLock
 from multimae.record.paths import SuiteDir
 from slurm.errors import SubmissionError
@@ -40,7 +42,8 @@ def search(arguments: argparse.Namespace, *, argv: Sequence[str]) -> int:
     """Search until the budget is spent, repeat the best, report; return the exit code."""
     check_runs_dir(arguments.runs_dir, to="read" if arguments.dry_run else "write")
     plan = plan_search(arguments)
-    console = Console()
+    require_possible(tracking_uri())
+    console = plain_console()
     if arguments.dry_run:
         print_search(plan, arguments=arguments, console=console)
         return 0
@@ -81,16 +84,16 @@ class _Process:
         record: StudyRecord,
         arguments: argparse.Namespace,
         launcher: Launcher,
-        console: Console,
+        console: PlainConsole,
     ) -> None:
         self.plan, self.record, self.arguments, self.console = plan, record, arguments, console
         self.folder = search_dir(arguments, name=plan.name)
         machine = Machine.this(max_parallel=arguments.max_parallel, devices=arguments.devices)
-        self.driver = Driver([], suite_dir=self.folder, launcher=launcher, machine=machine)
+        self.driver = Driver([], suite_dir=self.folder, launcher=launcher, machine=machine, hear=log_to(console))
         slots = arguments.parallel or (SLOTS_ON_SLURM if launcher.has_queue else machine.cores)
         self.budget = Budget(trials=arguments.trials, parallel=slots, retries=arguments.retries)
         self.trainings = RunTrainings(plan, driver=self.driver)
-        self.tracker = Tracker(self.folder)
+        self.tracker = Tracker(self.folder, hear=log_to(console))
         self.log = TrialLog(console)
 
     def run(self) -> int:
@@ -108,11 +111,13 @@ class _Process:
         self.driver.recover()
         keep_on(lambda: self._step(going), launcher=self.driver.launcher)
         code = self._repeat() if self.arguments.repeat_best else 0
-        self.tracker.round(self.trainings.states)
+        last = self.tracker.begin_last(self.trainings.states)
         from reports.pages.search import make_search_report
 
-        report = make_search_report(self.arguments.runs_dir, self.plan.name)
+        with explained("report", folder=SuiteDir(self.folder).report):
+            report = make_search_report(self.arguments.runs_dir, self.plan.name)
         say(f"{self._summary()}. Report: {report}", console=self.console)
+        say_untracked(last, console=self.console)
         return code
 
     def _step(self, going: Search) -> bool:
@@ -185,14 +190,14 @@ def _open(plan: SearchPlan, *, arguments: argparse.Namespace) -> StudyRecord:
     return record
 
 
-def _pretrain(plan: SearchPlan, *, arguments: argparse.Namespace, launcher: Launcher, console: Console) -> None:
+def _pretrain(plan: SearchPlan, *, arguments: argparse.Namespace, launcher: Launcher, console: PlainConsole) -> None:
     """Bring the pre-training that trials start from to its end, in the suite's folder, where a sweep finds it."""
     if not plan.pretrainings:
         return
     suite_dir = arguments.runs_dir.resolve() / plan.suite.name
     machine = Machine.this(max_parallel=arguments.max_parallel, devices=arguments.devices)
     works = works_of(plan.pretrainings, suite_dir=suite_dir, machine=machine)
-    driver = Driver(works, suite_dir=suite_dir, launcher=launcher, machine=machine)
+    driver = Driver(works, suite_dir=suite_dir, launcher=launcher, machine=machine, hear=log_to(console))
     for planned in plan.pretrainings:
         prepare(planned, suite_dir=suite_dir)
     driver.recover()
@@ -201,5 +206,5 @@ def _pretrain(plan: SearchPlan, *, arguments: argparse.Namespace, launcher: Laun
         states = bring_to_end(driver, see=lambda _: None, may_submit=lock.try_take)
     for key, state in states.items():
         if state.status != "finished":
-            raise PreconditionError(f"trials start from {key}, which {state.status} ({state.kind}): {state.message}")
+            raise PreconditionError(f"trials start from {key}, which is {state.text}: {state.message}")
     say(f"pre-training: {summary(states)}", console=console)

@@ -7,12 +7,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from experiments.drive.leaving import go_on_in_background
 from experiments.drive.loop import LOCAL_POLL_S
 from experiments.drive.screen import say
 from experiments.plan.errors import PreconditionError
+from multimae.console import PlainConsole
 from multimae.record.attempt import Attempt, newest_job
 from multimae.record.job import JobState
 from multimae.record.locks import FileLock
@@ -26,7 +25,7 @@ DOOR = Path(__file__).parents[1] / "search.py"
 DRIVER_MINUTES = 7 * 24 * 60
 
 
-def take_lock(lock: FileLock, *, console: Console) -> bool:
+def take_lock(lock: FileLock, *, console: PlainConsole) -> bool:
     """Become the search's only driver; say whether that went well.
 
     A job that Slurm has started again waits: on a node that only seemed lost its earlier process may live on.
@@ -51,7 +50,7 @@ def requeue_before_the_limit() -> None:
         signal.signal(signal.SIGUSR2, lambda *_: ask(["scontrol", "requeue", job_id]))
 
 
-def detach_search(launcher: Launcher, *, name: str, folder: Path, argv: Sequence[str], console: Console) -> int:
+def detach_search(launcher: Launcher, *, name: str, folder: Path, argv: Sequence[str], console: PlainConsole) -> int:
     """Leave the search to a small job on the cluster, or to a process in the background."""
     command = [sys.executable, str(DOOR), *(word for word in argv if word != "--detach")]
     if launcher.has_queue:

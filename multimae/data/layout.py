@@ -107,7 +107,7 @@ class PlainDataset(OpenedDataset):
             table = self.split_dir(split) / LABEL_TABLE
             if table.is_file():
                 lines.append(f"{split}/{LABEL_TABLE} {sha256(table.read_bytes()).hexdigest()}")
-        return sha256("\n".join(sorted(lines)).encode()).hexdigest()
+        return sha256("\n".join(sorted(lines)).encode(errors="surrogateescape")).hexdigest()
 
     def classes_of_folders(self) -> TrainClasses:
         """Return the classes that folders of the training split stand for, in any modality."""

@@ -61,4 +61,4 @@ def spread_over(names: Sequence[str], *, limit: int | None) -> tuple[str, ...]:
 
 def name_order(name: str) -> float:
     """Map a name to [0, 1), evenly and for ever: a shuffle that needs no seed and survives new files."""
-    return int.from_bytes(sha1(name.encode()).digest()[:8]) / 2**64
+    return int.from_bytes(sha1(name.encode(errors="surrogateescape")).digest()[:8]) / 2**64

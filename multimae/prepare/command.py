@@ -8,6 +8,7 @@ from pathlib import Path
 from multimae.options import whole
 from multimae.prepare.conversion import Converted, Originals, prepare
 from multimae.processes import num_cores
+from multimae.record.text import tell
 
 DONE, ENVIRONMENT, INTERRUPTED = 0, 3, 130
 MOST_NAMED = 20
@@ -27,10 +28,10 @@ def convert(source: Originals, *, name: str, arguments: argparse.Namespace) -> i
         with _bar() as progress:
             report = prepare(source, out=out, workers=arguments.workers, progress=progress)
     except KeyboardInterrupt:
-        print(f"{name}: interrupted; what is converted stays in {out}, the same command goes on from there")
+        tell(f"{name}: interrupted; what is converted stays in {out}, the same command goes on from there")
         return INTERRUPTED
     for line in told(report, name=name, out=out):
-        print(line)
+        tell(line)
     return ENVIRONMENT if report.damaged else DONE
 
 
@@ -55,11 +56,12 @@ def _named(damaged: Mapping[str, str]) -> Iterator[str]:
 
 @contextmanager
 def _bar() -> Iterator[Callable[[int, int], object]]:
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
-    columns = ("converting", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    from multimae.console import label, plain_console
+
+    screen = plain_console("err")
+    columns = (label("converting"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=screen, disable=not screen.is_terminal) as bar:
         shown = bar.add_task("items", total=None)
         yield lambda done, total: bar.update(shown, completed=done, total=total)

@@ -1,5 +1,6 @@
 """Files are found, paired by name, held out for good and fingerprinted."""
 
+import os
 import pickle
 import shutil
 from pathlib import Path
@@ -170,3 +171,14 @@ def test_a_folder_is_listed_once_until_it_is_opened_again(root: Path, monkeypatc
     with pytest.raises(DataError, match="rgb lacks 1 of 6 names: 0000"):
         opened(root).samples("train", MODALITIES)
     assert pickle.loads(pickle.dumps(dataset)).samples("train", ("rgb",)).names == before.names[1:], "not sent along"
+
+
+def test_a_name_that_is_no_utf8_takes_part_like_any_other(root: Path) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    for folder in (root / "train").iterdir():
+        first = min((folder / "all").iterdir())
+        first.rename(first.with_name(name + first.suffix))
+    found = opened(root)
+    assert len(found.fingerprint(["train"], MODALITIES)) == 64
+    assert name in found.samples("train", ("rgb",)).names
+    assert 0 <= name_order(name) < 1
