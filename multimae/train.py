@@ -23,13 +23,13 @@ def main(argv: list[str] | None = None) -> int:
     """Run one attempt of a run and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m multimae.train", description="Execute one run.")
     parser.add_argument("run_dir", type=Path, help="the run directory, holding config.py and run.json")
-    parser.add_argument("--attempt", type=int, default=1, help="number of this start, from 1")
+    parser.add_argument("--attempt", type=int, metavar="N", help="number that was submitted (default: the next one)")
     parser.add_argument("--devices", type=int, default=1, metavar="N", help="train on N devices of this machine")
     arguments = parser.parse_args(argv)
     run_dir: Path = arguments.run_dir.resolve()
-    rank = rank_of_this_process()
-    if rank:
-        return run_attempt(Attempt(run_dir=run_dir, number=arguments.attempt), rank=rank)
+    if is_rank():  # of a parent that has said which attempt it is
+        attempt = Attempt(run_dir=run_dir, number=arguments.attempt or 1)
+        return run_attempt(attempt, rank=rank_of_this_process())
     attempt = current_attempt(run_dir, submitted=arguments.attempt, environ=os.environ)
     if is_parent(arguments.devices):
         return _run_ranks(attempt, num_devices=arguments.devices)

@@ -102,6 +102,7 @@ class Driver:
             resources=work.resources,
             after=[job.job_id for job in needed if job and job.job_id],
             env=work.environment(code=self.code),
+            places=work.places,
         )
         self.submissions[work.key] += 1
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.plan.planning import PlannedRun, datasets_of
-from experiments.plan.render import learning_rate, num_steps
+from experiments.plan.render import learning_rate, num_steps, places_of
 from experiments.plan.rundirs import standing_of_scores
 from experiments.plan.why import OLD_SCORES, SCORED_AGAIN, Cause
 from multimae.record.paths import CheckpointDir, RunDir
@@ -41,7 +42,16 @@ def print_plan(plan: Sequence[PlannedRun], *, standings: Mapping[str, str], kept
         )
     console = _console()
     console.print(table)
+    for line in places_read(plan):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
     console.print(f"checkpoints: about {size_text(kept)} on the disk when all have finished", highlight=False)
+
+
+def places_read(plan: Sequence[PlannedRun]) -> list[str]:
+    """Say in a line each where the data sets and the weights lie that runs read."""
+    data = [f"{name} in {found.root}" for name, found in datasets_of(plan).items()]
+    files = {planned.run.weights.name: planned.run.weights.path for planned in plan if planned.run.weights}
+    return [f"reads {place}" for place in (*data, *(f"the weights {name} in {path}" for name, path in files.items()))]
 
 
 def print_causes(found: Sequence[Cause]) -> None:
@@ -79,6 +89,7 @@ def plan_as_json(
             "seed": planned.run.seed,
             "size": planned.run.size,
             "depends_on": list(planned.depends_on),
+            "places": asdict(places_of(planned)),
             "now": standings[planned.key],
             "digest": planned.parts,
             "scoring": planned.scoring,

@@ -114,6 +114,11 @@ class AttemptDir:
         return self.path / "job.json"
 
     @property
+    def places(self) -> Path:
+        """Where it reads."""
+        return self.path / "places.json"
+
+    @property
     def started(self) -> Path:
         """Which process runs it."""
         return self.path / "started.json"
