@@ -167,8 +167,13 @@ class SuiteDir:
 
     @property
     def code(self) -> Path:
-        """The copies of the library that jobs run."""
+        """The copies of the code that jobs and drivers run."""
         return self.path / "code"
+
+    @property
+    def carried(self) -> Path:
+        """What commands have planned, for the processes that carry it out."""
+        return self.path / "carried"
 
     @property
     def report(self) -> Path:
