@@ -34,7 +34,7 @@ def config_of(attempt: Attempt, *, run: Run) -> Config:
 
 def starting_weights(config: Config, *, run: Run, attempt: Attempt) -> Path:
     """Return the file of weights that a run starts from; SettingsError if it has gone or is another than planned."""
-    path = attempt.run_dir / config.job.init_from
+    path: Path = attempt.run_dir / config.job.init_from
     if not path.is_file():
         raise SettingsError(f"attempt {attempt.number} starts from the weights in {path}, which is gone; {AGAIN}")
     planned = run.digest.get("checkpoint", {}).get(run.checkpoint)
