@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 
 from multimae.engine.failures import kind_of
-from multimae.engine.ranks import Ranks, is_parent, is_rank, leave, rank_of_this_process
+from multimae.engine.ranks import Ranks, end_with_parent, is_parent, is_rank, leave, rank_of_this_process
 from multimae.engine.signals import StopRequest
 from multimae.record.attempt import Attempt, current_attempt
 from multimae.record.run import Run
@@ -28,6 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     run_dir: Path = arguments.run_dir.resolve()
     if is_rank():  # of a parent that has said which attempt it is
+        end_with_parent()
         attempt = Attempt(run_dir=run_dir, number=arguments.attempt or 1)
         return run_attempt(attempt, rank=rank_of_this_process())
     attempt = current_attempt(run_dir, submitted=arguments.attempt, environ=os.environ)
