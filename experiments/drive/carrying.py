@@ -51,7 +51,7 @@ class Errand:
         sys.stderr.flush()
         os.execve(sys.executable, self.command, {**os.environ, **self.variables})
 
-    def forget(self, code: int) -> None:
+    def forget(self, code: int = 0) -> None:
         """Remove the file once nobody will go on from it, going by the exit code of who did the work."""
         if code < LEFT_FROM:
             self.path.unlink(missing_ok=True)

@@ -29,8 +29,12 @@ def label_in_jobs(settings: LabellingSettings, *, arguments: argparse.Namespace)
     launcher, detached = launcher_of(arguments), argparse.Namespace(**{**vars(arguments), "detach": False})
     work = partial(_label, settings=settings, arguments=detached, launcher=launcher)
     errand = carry(work, suite_dir=arguments.runs_dir / SUITE)
-    code = _label(errand, settings=settings, arguments=arguments, launcher=launcher)
-    errand.forget(code)
+    code = 1
+    try:
+        code = _label(errand, settings=settings, arguments=arguments, launcher=launcher)
+    finally:
+        if code or not arguments.detach:  # else it has only begun
+            errand.forget(code)
     return code
 
 

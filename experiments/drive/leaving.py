@@ -121,6 +121,7 @@ def leave(
 ) -> int:
     """End a driver that was left: a kill ends it, anything else lets its queue go on; return the exit code."""
     if is_kill(reason):
+        errand.forget()
         states = summary(driver.look())
         say(f"stopped: {states}; jobs that were started go on, and the same command starts the rest", console=console)
     else:
@@ -131,9 +132,11 @@ def leave(
 def detach(driver: Driver, *, errand: Errand, lock: FileLock, console: Console) -> int:
     """Leave the work to itself and say how; `errand` is what goes on where there is no scheduler."""
     if driver.launcher.has_queue:
+        errand.forget()
         driver.submit_ready(driver.look())
         say(f"detached: {summary(driver.look())}; {BACK}", console=console)
     elif driver.launcher.name == "inline":
+        errand.forget()
         say(f"stopped: {summary(driver.look())}; the same command goes on", console=console)
     else:
         lock.close()
