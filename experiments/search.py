@@ -23,7 +23,8 @@ EPILOG = """examples:
   python experiments/search.py best nyuv2-semseg-rgb+depth-finetune
   python experiments/search.py export nyuv2-semseg-rgb+depth-finetune --as recipe
 The same command continues with the remaining trials; a larger --trials adds more.
-exit codes: 0 done, 1 the best could not be repeated, 2 wrong usage or settings, 3 environment or data, 130 detached
+exit codes: 0 done, 1 the best could not be repeated, 2 wrong usage or settings, 3 environment or data,
+  130 left by Ctrl-C (129: the terminal was closed, 141: the pipe, 143: killed)
 """
 
 

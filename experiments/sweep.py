@@ -32,7 +32,8 @@ EPILOG = """examples:
   python experiments/sweep.py --suite nyuv2                              on the embedded rooms
   python experiments/sweep.py --suite nyuv2 --data-root /data            on your NYUv2 in /data/nyuv2
   python experiments/sweep.py --suite nyuv2 --set recipe.lr=3e-4 --why --dry-run
-exit codes: 0 done or nothing to do, 1 some runs failed, 2 wrong usage or settings, 3 environment or data, 130 detached
+exit codes: 0 done or nothing to do, 1 some runs failed, 2 wrong usage or settings, 3 environment or data,
+  130 left by Ctrl-C (129: the terminal was closed, 141: the pipe, 143: killed)
 """
 
 

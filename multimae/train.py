@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 
 from multimae.engine.failures import kind_of
-from multimae.engine.ranks import Ranks, is_parent, is_rank, leave, rank_of_this_process
+from multimae.engine.ranks import Ranks, end_with_parent, is_parent, is_rank, leave, rank_of_this_process
 from multimae.engine.signals import StopRequest
 from multimae.options import whole
 from multimae.record.attempt import Attempt, current_attempt
@@ -24,13 +24,14 @@ def main(argv: list[str] | None = None) -> int:
     """Run one attempt of a run and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m multimae.train", description="Execute one run.")
     parser.add_argument("run_dir", type=Path, help="the run directory, holding config.py and run.json")
-    parser.add_argument("--attempt", type=whole(1), default=1, help="number of this start, from 1")
+    parser.add_argument("--attempt", type=whole(1), metavar="N", help="number submitted (default: the next one)")
     parser.add_argument("--devices", type=whole(1), default=1, metavar="N", help="train on N devices of this machine")
     arguments = parser.parse_args(argv)
     run_dir: Path = arguments.run_dir.resolve()
-    rank = rank_of_this_process()
-    if rank:
-        return run_attempt(Attempt(run_dir=run_dir, number=arguments.attempt), rank=rank)
+    if is_rank():  # of a parent that has said which attempt it is
+        end_with_parent()
+        attempt = Attempt(run_dir=run_dir, number=arguments.attempt or 1)
+        return run_attempt(attempt, rank=rank_of_this_process())
     attempt = current_attempt(run_dir, submitted=arguments.attempt, environ=os.environ)
     if is_parent(arguments.devices):
         return _run_ranks(attempt, num_devices=arguments.devices)

@@ -6,18 +6,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-import multimae
+from experiments.drive.carrying import keep_code
 from experiments.drive.decide import decide
 from experiments.drive.work import Machine, Work
 from multimae.record.attempt import newest_job
 from multimae.record.job import Job, JobState
-from multimae.record.paths import RunDir, SuiteDir
+from multimae.record.paths import RunDir
 from multimae.record.state import ACTIVE, RunState, run_state, with_dependencies
 from multimae.record.text import one_line
 from slurm.choosing import observe
 from slurm.cluster import Resources
 from slurm.launcher import Launcher
-from slurm.snapshot import snapshot
 from slurm.submission import recover, submit_attempt
 
 
@@ -55,15 +54,7 @@ class Driver:
 
     def look(self) -> dict[str, RunState]:
         """Return every run's state now, in the order of the work; a run whose dependency is lost is blocked."""
-        jobs = {key: newest_job(work.folder) for key, work in self.works.items()}
-        unfinished = [job for key, job in jobs.items() if job and not self._finished(key)]
-        # Asked before the files are looked at: a job that ends in between has left its files by then.
-        job_states = observe(unfinished, launcher=self.launcher)
-        now = time.time()
-        own: dict[str, RunState] = {}
-        for key, job in jobs.items():
-            known = job_states.get(job.job_id, JobState.UNKNOWN) if job and job.job_id else JobState.UNKNOWN
-            own[key] = run_state(self.works[key].folder, now=now, job_state=known)
+        own = look_at({key: work.folder for key, work in self.works.items()}, launcher=self.launcher)
         return with_dependencies(
             own, depends_on={key: work.needs for key, work in self.works.items()}, is_lost=self.is_lost
         )
@@ -95,9 +86,6 @@ class Driver:
                 self.hear(f"{key}: attempt {job.attempt}, {one_line(decision.why)}")
         return submitted
 
-    def _finished(self, key: str) -> bool:
-        return RunDir(self.works[key].folder).result.exists()
-
     def _fits(self, asked: Resources, *, states: Mapping[str, RunState], submitted: Sequence[str]) -> bool:
         active = [key for key, state in states.items() if state.status in ACTIVE] + list(submitted)
         in_use = [self.works[key].resources for key in active]
@@ -114,11 +102,26 @@ class Driver:
             resources=work.resources,
             after=[job.job_id for job in needed if job and job.job_id],
             env=work.environment(code=self.code),
+            places=work.places,
         )
         self.submissions[work.key] += 1
         return job
 
     @cached_property
     def code(self) -> Path:
-        """The copy of the library that this driver's jobs run: of the code that the plan's digests were made from."""
-        return snapshot(Path(multimae.__file__).parent, into=SuiteDir(self.suite_dir).code)
+        """The copy of the code that this driver's jobs run: the one that the plan's digests were made from."""
+        return keep_code(self.suite_dir)
+
+
+def look_at(folders: Mapping[str, Path], *, launcher: Launcher) -> dict[str, RunState]:
+    """Return the state of the run in each folder now, what others of them do left out."""
+    jobs = {key: newest_job(folder) for key, folder in folders.items()}
+    unfinished = [job for key, job in jobs.items() if job and not RunDir(folders[key]).result.exists()]
+    # Asked before the files are looked at: a job that ends in between has left its files by then.
+    job_states = observe(unfinished, launcher=launcher)
+    now = time.time()
+    own: dict[str, RunState] = {}
+    for key, job in jobs.items():
+        known = job_states.get(job.job_id, JobState.UNKNOWN) if job and job.job_id else JobState.UNKNOWN
+        own[key] = run_state(folders[key], now=now, job_state=known)
+    return own

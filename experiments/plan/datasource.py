@@ -56,13 +56,14 @@ def find_data(dataset: str | DatasetSpec, *, data_root: Path | None, runs: Seque
         described = spec(stand_in(described.name))
     try:
         opened = find_dataset(data_root, described) if data_root else open_dataset(unpack(cache_dir()), described)
-        wanted = [_folders(run) for run in runs]
+        folders = tuple(sorted({folder for run in runs for folder in _folders(run)}))
         counts = {split: min(len(_samples(opened, split, run)) for run in _different(runs)) for split in opened.splits}
         data = Data(
             name=described.name,
             described=None if data_root is None or isinstance(dataset, str) else dataset,
             root=opened.root.resolve(),
-            fingerprint=opened.fingerprint(opened.splits, sorted(set().union(*wanted))),
+            fingerprint=opened.fingerprint(opened.splits, folders),
+            folders=folders,
             num_train=counts["train"],
             num_test=counts["test"],
             num_val=counts.get("val", 0),

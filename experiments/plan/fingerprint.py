@@ -28,6 +28,7 @@ NEUTRAL = (
     "multimae.shapes",
     "multimae.tables.metrics",
     "multimae.engine.failures",
+    "multimae.engine.places",
     "multimae.engine.ranks",
     "multimae.engine.results",
     "multimae.engine.signals",

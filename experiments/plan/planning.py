@@ -25,6 +25,7 @@ class Data:
     """The data set a run reads: where it lies and what its files are.
 
     `num_val` 0 means that validation is held out of the training split, `num_labels` 0 that samples have no classes.
+    `folders` are those of modalities that the fingerprint covers.
     `described` is a data set that the suite describes itself.
     """
 
@@ -36,6 +37,7 @@ class Data:
     num_test: int
     num_val: int = 0
     num_labels: int = 0
+    folders: tuple[str, ...] = ()
 
     @property
     def spec(self) -> DatasetSpec:

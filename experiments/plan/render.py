@@ -1,5 +1,6 @@
 """Render a planned run to the mmengine config its job executes: a pure function to plain values."""
 
+import ast
 import math
 import pprint
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from experiments.plan.planning import Data, PlannedRun, kind_of, modules_of, set
 from experiments.plan.render_data import evaluations, micro_batch_size, train_dataloader, validation
 from experiments.plan.suite import SuiteRun
 from multimae.record.paths import CheckpointDir, RunDir
+from multimae.record.places import Places
 from multimae.tables.sizes import SIZES
 
 LOGS_PER_RUN = 100
@@ -43,7 +45,7 @@ def render(planned: PlannedRun, *, keep: Keep = "weights") -> Config:
             "target": kind.predicts(run.task.target),
             "dataset": data.for_jobs,
             "fit": kind.fit(recipe),
-            "init_from": _init_from(planned),
+            "init_from": places_of(planned).weights or None,
             **_read_as(run),
             "new_modalities": list(kind.new_modalities(recipe)),
             "log_interval": max(1, steps // LOGS_PER_RUN),
@@ -66,6 +68,15 @@ def as_python(config: Mapping[str, Any], *, title: str) -> str:
     return f'"""{title}"""\n\n' + "\n".join(assignments) + "\n"
 
 
+def from_python(text: str) -> Config | None:
+    """Read what `as_python` wrote; None where somebody has made more than plain values of it."""
+    try:
+        assignments = [node for node in ast.parse(text).body if isinstance(node, ast.Assign)]
+        return {ast.unparse(node.targets[0]): ast.literal_eval(node.value) for node in assignments}
+    except (SyntaxError, ValueError):
+        return None
+
+
 def num_steps(run: SuiteRun, *, data: Data) -> int:
     """Return how many batches a training runs through; with accumulation, several make one optimizer step.
 
@@ -84,12 +95,12 @@ def learning_rate(recipe: Recipe) -> float:
     return recipe.base_lr * recipe.batch_size / 256 if recipe.base_lr else recipe.lr
 
 
-def _init_from(planned: PlannedRun) -> str | None:
-    if planned.start:
-        return planned.start
+def places_of(planned: PlannedRun) -> Places:
+    """Return where a run reads now."""
+    weights = str(planned.run.weights.path) if planned.run.weights else ""
     if planned.depends_on:
-        return str(CheckpointDir(RunDir(Path("..") / planned.depends_on[0]).checkpoints).last)
-    return str(planned.run.weights.path) if planned.run.weights else None
+        weights = str(CheckpointDir(RunDir(Path("..") / planned.depends_on[0]).checkpoints).last)
+    return Places(data=str(planned.data.root), weights=planned.start or weights)
 
 
 def _read_as(run: SuiteRun) -> Config:

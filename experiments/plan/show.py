@@ -10,7 +10,7 @@ from rich.table import Table
 
 from experiments.plan.images import Images, images_of
 from experiments.plan.planning import PlannedRun, datasets_of, kind_of
-from experiments.plan.render import learning_rate, num_steps
+from experiments.plan.render import learning_rate, num_steps, places_of
 from experiments.plan.rundirs import standing_of_scores
 from experiments.plan.suite import PATCH_SIZE
 from experiments.plan.why import OLD_SCORES, SCORED_AGAIN, Cause
@@ -44,7 +44,7 @@ def print_plan(plan: Sequence[PlannedRun], *, standings: Mapping[str, str], kept
         )
     screen = _screen()
     screen.print(table)
-    for line in (*_starts(plan), *_images(plan)):
+    for line in (*places_read(plan), *_starts(plan), *_images(plan)):
         screen.print(line)
     screen.print(f"checkpoints: about {size_text(kept)} on the disk when all have finished")
 
@@ -78,6 +78,13 @@ def _images(plan: Sequence[PlannedRun]) -> Iterator[str]:
         images, step = images_of(planned.run, data=planned.data), planned.run.recipe.batch_size
         if kind_of(planned.run).fit(planned.run.recipe) != "neighbours" and step > images.train:
             yield f"{planned.run.task.name}: a step of {step} samples shows some of {images.train} images repeatedly"
+
+
+def places_read(plan: Sequence[PlannedRun]) -> list[str]:
+    """Say in a line each where the data sets and the weights lie that runs read."""
+    data = [f"{name} in {found.root}" for name, found in datasets_of(plan).items()]
+    files = {planned.run.weights.name: planned.run.weights.path for planned in plan if planned.run.weights}
+    return [f"reads {place}" for place in (*data, *(f"the weights {name} in {path}" for name, path in files.items()))]
 
 
 def print_causes(found: Sequence[Cause]) -> None:
@@ -116,6 +123,7 @@ def plan_as_json(
             "num_global_tokens": planned.run.num_global_tokens,
             "depends_on": list(planned.depends_on),
             "images": asdict(images_of(planned.run, data=planned.data)),
+            "places": asdict(places_of(planned)),
             "now": standings[planned.key],
             "digest": planned.parts,
             "scoring": planned.scoring,

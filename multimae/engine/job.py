@@ -16,6 +16,7 @@ from multimae.engine.distributed import Launcher, join_ranks, share_among_ranks,
 from multimae.engine.failures import SettingsError
 from multimae.engine.hooks import SpoolHook, StopHook, ValidationHook
 from multimae.engine.neighbours import remember_training_data
+from multimae.engine.places import config_of, starting_weights
 from multimae.engine.results import write_result
 from multimae.engine.resume import CheckpointHook, is_weights_alone, keep_of_finished, load_checkpoint
 from multimae.engine.rungs import RungHook
@@ -48,7 +49,7 @@ def execute(attempt: Attempt, *, stop: StopRequest) -> None:
     started = time.time()
     run_dir, run = attempt.run_dir, Run.of(attempt.run_dir)
     files = RunDir(run_dir)
-    config = Config.fromfile(files.config)
+    config = config_of(attempt, run=run)
     launcher = join_ranks()
     share_among_ranks(config, world_size=get_world_size())
 
@@ -70,8 +71,8 @@ def execute(attempt: Attempt, *, stop: StopRequest) -> None:
     runner = _runner(config, attempt=attempt, hooks=hooks, launcher=launcher)
     model = unwrapped(runner.model)
     if config.job.init_from and not saved:
-        read_as = config.job.get("read_as", {})
-        _start_from(run_dir / config.job.init_from, model, new_modalities=config.job.new_modalities, read_as=read_as)
+        weights, read_as = starting_weights(config, run=run, attempt=attempt), config.job.get("read_as", {})
+        _start_from(weights, model, new_modalities=config.job.new_modalities, read_as=read_as)
     if config.job.fit == "neighbours":
         remember_training_data(model, config.train_dataloader, spool=spool, stop=stop)
     elif saved and is_weights_alone(saved):  # trained to the end before, and now scored again

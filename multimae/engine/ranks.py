@@ -7,6 +7,7 @@ torchrun does much of this, too, but loads torch first: a signal in those second
 with 1 whatever a rank says, and a failure reaches the others as SIGTERM at once, like a wish to stop.
 """
 
+import ctypes
 import logging
 import multiprocessing
 import os
@@ -22,6 +23,7 @@ from typing import NoReturn
 PASSED_ON = (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT)
 GRACE_S = 30.0
 POLL_S = 0.1
+PR_SET_PDEATHSIG = 1
 
 
 def rank_of_this_process() -> int:
@@ -37,6 +39,15 @@ def is_rank() -> bool:
 def is_parent(num_devices: int) -> bool:
     """Say whether this process is to start the ranks: several are wanted and nobody has started them yet."""
     return num_devices > 1 and not is_rank()
+
+
+def end_with_parent() -> None:
+    """Have this rank asked to stop when its parent dies: one that is killed outright cannot hand that on.
+
+    Only Linux can; elsewhere the ranks notice at their next checkpoint, if another attempt owns the run by then.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def leave(code: int) -> NoReturn:
