@@ -1,9 +1,10 @@
 """What the values of a file mean: one convention for everything that reads it."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -13,12 +14,13 @@ from PIL import Image
 
 from multimae.data.decode import decode
 from multimae.data.folder import MultiModalFolder
+from multimae.data.manifest import Provenance
 from multimae.data.sample import DataError
 from multimae.data.sets.nyuv2 import SPEC
 from multimae.data.spec import DatasetSpec, spec
 from multimae.evaluation.depth import median_depth_mm
 from multimae.packing.source import PackSource
-from multimae.prepare.conversion import prepare
+from multimae.prepare.conversion import Item, prepare
 from multimae.pseudo_labels.images import read_image
 from tests.made import tiny_dataset
 from tests.made.damages import bomb
@@ -213,6 +215,22 @@ print(decode(Path("panorama.png"), modality="rgb", spec=spec("nyuv2")).shape)
     assert (done.stdout.strip(), done.stderr) == (f"({HEIGHT}, {WIDTH}, 3)", "")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Untouched:
+    """Files that a preparation takes over as they are."""
+
+    root: Path
+
+    def items(self) -> list[Item]:
+        return [Item(name="x", outputs=("all/0002.png",), bytes_estimate=0)]
+
+    def provenance(self) -> Provenance:
+        return Provenance(dataset="nyuv2", source="x")
+
+    def convert(self, item: Item, out: Path) -> None:
+        shutil.copy(self.root / item.outputs[0], out / item.outputs[0])
+
+
 def test_a_photograph_that_is_too_large_is_refused_by_name(tmp_path: Path) -> None:
     root = tiny_dataset.write(tmp_path) / "nyuv2"
     bomb("train/rgb/all/0002.png")(root)
@@ -220,6 +238,8 @@ def test_a_photograph_that_is_too_large_is_refused_by_name(tmp_path: Path) -> No
     for read in (partial(decode, modality="rgb", spec=SPEC), read_image):
         with pytest.raises(DataError, match=words):
             read(root / "train/rgb/all/0002.png")
+    prepared = prepare(Untouched(root=root / "train/rgb"), out=tmp_path / "prepared", workers=1)
+    assert [words in said for said in prepared.damaged.values()] == [True]
     packed = prepare(PackSource(root=root, dataset="nyuv2"), out=tmp_path / "packed", workers=1)
     assert [words in said for said in packed.damaged.values()] == [True]
 

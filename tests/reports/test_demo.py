@@ -18,6 +18,7 @@ from multimae.data.sets.nyuv2 import SPEC
 from reports.pages.demo import find_pretraining, main
 from reports.pages.own_images import example_of, load_pretraining
 from tests.made.chromium import dump_dom
+from tests.made.damages import bomb
 from tests.made.pretrained import INPUTS, KEY, SIZE, write_pretraining
 from tests.made.tinydata import write_frames
 
@@ -111,6 +112,9 @@ def test_what_cannot_be_read_is_named(
     runs: Path, photograph: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     torn, text, deep, wide = (tmp_path / name for name in ("torn.jpg", "text.jpg", "deep.png", "wide.png"))
+    large = tmp_path / "large.png"
+    Image.new("L", (2, 2)).save(large)
+    bomb("large.png")(tmp_path)
     torn.write_bytes(photograph.read_bytes()[:9000])
     text.write_text("not an image")
     Image.fromarray(np.full((60, 90), 1500, dtype=np.uint16)).save(deep)
@@ -119,6 +123,7 @@ def test_what_cannot_be_read_is_named(
         ([tmp_path / "nowhere.jpg"], "nowhere.jpg: there is no such file"),
         ([torn], "torn.jpg: cannot be decoded as rgb: image file is truncated"),
         ([text], "text.jpg: cannot be decoded as rgb: cannot identify"),
+        ([large], "large.png: has more pixels than the 178,956,970 that are read"),
         ([deep], "deep.png: rgb has image mode I;16, wanted one of "),
         (["--depth", photograph], "depth has image mode RGB"),
         ([photograph, "--depth", wide], "holiday photo.jpg is 200x301, "),
