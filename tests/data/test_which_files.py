@@ -4,27 +4,16 @@ One table; every row is read by training, by the check and by packing.
 """
 
 import hashlib
-import io
 import json
 import shutil
-import unicodedata
 import zipfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 
-from multimae.data.dataset import OpenedDataset
-from multimae.data.decode import decode
-from multimae.data.files import EXACT, PHOTOGRAPHIC, UNREAD
-from multimae.data.folder import MultiModalFolder
-from multimae.data.open import open_dataset
 from multimae.data.sample import DataError
-from multimae.data.spec import DatasetSpec, spec
 from multimae.data_cli import main
 from multimae.engine.failures import SettingsError
 from multimae.packing.source import PackSource
@@ -33,58 +22,26 @@ from multimae.prepare.conversion import prepare
 from multimae.prepare.imagenet import images_and_labels
 from multimae.pseudo_labels.images import list_images
 from multimae.pseudo_labels.manifest import complete, make_room
-from multimae.verify.check import Effort, verify
 from tests.made import tiny_dataset
-
-FLOWERS = replace(spec("imagenet"), modalities=("rgb",))
-Change = Callable[[Path], object]
-NFC, NFD = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
-
-
-def photograph(seed: int = 0, kind: str = "PNG", **settings: Any) -> bytes:
-    rng = np.random.default_rng(seed)
-    content = io.BytesIO()
-    Image.fromarray(rng.integers(0, 255, (24, 32, 3), dtype=np.uint8)).save(content, kind, **settings)
-    return content.getvalue()
-
-
-def classes(root: Path, *, per_class: int = 4, names: tuple[str, ...] = ("daisy", "rose")) -> Path:
-    """Write class folders of photographs, half as many for testing, each image another."""
-    for split, count in (("train", per_class), ("test", per_class // 2)):
-        for number, label in enumerate(names):
-            folder = root / split / "rgb" / label
-            folder.mkdir(parents=True)
-            for index in range(count):
-                name = f"{split}_{index}.png"
-                (folder / name).write_bytes(photograph(100 * number + 10 * index + (split == "test")))
-    return root
+from tests.made.class_folders import (
+    MODALITIES,
+    NFC,
+    NFD,
+    NYUV2,
+    Change,
+    checked,
+    classes,
+    opened,
+    pack,
+    photograph,
+    put,
+    train,
+)
 
 
-def opened(root: Path, described: DatasetSpec = FLOWERS) -> OpenedDataset:
-    return open_dataset(root, described)
-
-
-def train(root: Path, *, split: str = "train", **changes: Any) -> MultiModalFolder:
-    settings = {"root": root, "dataset": "imagenet", "split": split, "modalities": ["rgb"], "labelled": True}
-    return MultiModalFolder(**{**settings, "pipeline": lambda sample: sample, **changes})  # type: ignore[arg-type]
-
-
-def checked(root: Path, described: DatasetSpec = FLOWERS) -> dict[tuple[str, str], str]:
-    """Return what the check finds: the details by kind and place."""
-    found = verify(opened(root, described), effort=Effort(sample=None))
-    return {(entry.kind, entry.name): entry.detail for entry in found.findings}
-
-
-def pack(root: Path, out: Path, **settings: Any) -> Mapping[str, int]:
-    return prepare(PackSource(root=root, dataset="imagenet", **settings), out=out, workers=1).left_out
-
-
-def put(path: str, content: bytes = b"x") -> Change:
-    def change(root: Path) -> None:
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_bytes(content)
-
-    return change
+@pytest.fixture
+def rooms(tmp_path: Path) -> Path:
+    return tiny_dataset.write(tmp_path) / "nyuv2"
 
 
 def folder(path: str) -> Change:
@@ -262,150 +219,6 @@ def test_the_command_names_what_is_left_out_by_split_and_class(
     ]
 
 
-PHOTOGRAPHS = {
-    "webp": ("WEBP", {"lossless": True}),
-    "bmp": ("BMP", {}),
-    "tif": ("TIFF", {}),
-    "tiff": ("TIFF", {"compression": "tiff_lzw"}),
-    "jfif": ("JPEG", {"quality": 95, "subsampling": 0}),
-    "avif": ("AVIF", {"quality": 95, "subsampling": "4:4:4"}),
-    "gif": ("GIF", {}),
-    "JPEG": ("JPEG", {"quality": 95, "subsampling": 0}),
-}
-
-
-@pytest.mark.filterwarnings("ignore::UserWarning:PIL.TiffImagePlugin")  # says that a file is damaged before it raises
-@pytest.mark.parametrize("ending", PHOTOGRAPHS)
-def test_photographs_are_read_in_the_formats_that_pillow_reads_whole_or_not_at_all(tmp_path: Path, ending: str) -> None:
-    kind, settings = PHOTOGRAPHS[ending]
-    if kind == "AVIF" and ".avif" not in Image.registered_extensions():
-        pytest.skip("this Pillow was built without AVIF")
-    root = classes(tmp_path / "plain", names=("daisy", "rose"))
-    for path in list(root.glob("*/rgb/rose/*.png")):
-        with Image.open(path) as image:
-            image.save(path.with_suffix(f".{ending}"), kind, **settings)
-        path.unlink()
-    assert len(train(root)) == 8
-    assert len(train(root, split="test")) == 4
-    assert checked(root) == {}
-    read = train(root).read(7)
-    expected = np.random.default_rng(130).integers(0, 255, (24, 32, 3), dtype=np.uint8)
-    difference = np.abs(read.maps["rgb"].permute(1, 2, 0).numpy().astype(int) - expected)
-    assert difference.mean() < (1e-9 if ending in ("webp", "bmp", "tif", "tiff") else 20)
-    pack(root, tmp_path / "packed")
-    assert (train(tmp_path / "packed").read(7).maps["rgb"] == read.maps["rgb"]).all()
-    assert len(list_images(root / "train")) == 8
-    path = next(root.glob(f"train/rgb/rose/*.{ending}"))
-    whole = path.read_bytes()
-    for keep in (0.1, 0.3, 0.6, 0.9, 0.99):
-        path.write_bytes(whole[: int(keep * len(whole))])
-        with pytest.raises(DataError, match="cannot be decoded as rgb"):
-            decode(path, modality="rgb", spec=FLOWERS)
-
-
-@pytest.mark.parametrize("kind", ["GIF", "WEBP", "TIFF", "PNG"])
-def test_a_file_of_several_images_is_refused(tmp_path: Path, kind: str) -> None:
-    frames = [Image.fromarray(np.full((24, 32, 3), level, np.uint8)) for level in (10, 200)]
-    path = tmp_path / f"moving.{kind.lower()}"
-    frames[0].save(path, kind, save_all=True, append_images=frames[1:])
-    with pytest.raises(DataError, match="the file holds 2 images, wanted one"):
-        decode(path, modality="rgb", spec=FLOWERS)
-
-
-def test_the_second_view_in_a_telephones_jpeg_is_no_reason(tmp_path: Path) -> None:
-    frames = [Image.fromarray(np.full((24, 32, 3), level, np.uint8)) for level in (10, 200)]
-    frames[0].save(tmp_path / "view.jpg", "MPO", save_all=True, append_images=frames[1:])
-    assert decode(tmp_path / "view.jpg", modality="rgb", spec=FLOWERS).max() == 10
-
-
-@pytest.fixture
-def rooms(tmp_path: Path) -> Path:
-    return tiny_dataset.write(tmp_path) / "nyuv2"
-
-
-NYUV2 = spec("nyuv2")
-MODALITIES = ("rgb", "depth", "semseg")
-
-
-def again(modality: str, ending: str, **settings: Any) -> Change:
-    """Return what writes the maps of a modality in another format."""
-
-    def change(root: Path) -> None:
-        for path in list(root.glob(f"*/{modality}/all/*.png")):
-            with Image.open(path) as image:
-                image.save(path.with_suffix(f".{ending}"), **settings)
-            path.unlink()
-
-    return change
-
-
-@pytest.mark.parametrize(
-    ("modality", "ending", "settings"),
-    [
-        ("depth", "tif", {}),
-        ("depth", "tiff", {"compression": "tiff_deflate"}),
-        ("semseg", "tif", {"compression": "packbits"}),
-        ("semseg", "bmp", {}),
-        ("normal", "tiff", {}),
-    ],
-)
-def test_maps_are_read_in_formats_that_keep_their_codes(
-    rooms: Path, modality: str, ending: str, settings: dict[str, Any]
-) -> None:
-    again(modality, ending, **settings)(rooms)
-    assert checked(rooms, NYUV2) == {}
-    read = train(rooms, dataset="nyuv2", modalities=["rgb", modality], labelled=False)
-    stored = read.read(0).maps[modality].numpy()
-    expected = tiny_dataset.maps()[modality]
-    np.testing.assert_array_equal(stored[0] if expected.ndim == 2 else stored.transpose(1, 2, 0), expected)
-
-
-def test_depth_with_the_high_byte_first_is_the_same_depth(tmp_path: Path) -> None:
-    depth = tiny_dataset.maps()["depth"]
-    height, width = depth.shape
-    Image.frombytes("I;16B", (width, height), depth.astype(">u2").tobytes()).save(tmp_path / "a.tif")
-    read = decode(tmp_path / "a.tif", modality="depth", spec=NYUV2)
-    np.testing.assert_array_equal(read, depth)
-    assert read.dtype == np.uint16
-
-
-def test_depth_in_floating_point_is_refused(rooms: Path) -> None:
-    path = rooms / "train" / "depth" / "all" / "0001.png"
-    Image.fromarray(tiny_dataset.maps()["depth"].astype(np.float32) / 1000).save(path.with_suffix(".tif"))
-    path.unlink()
-    with pytest.raises(
-        DataError, match=r"depth is stored in floating point \(image mode F\), .*16 bits, in millimetres"
-    ):
-        train(rooms, dataset="nyuv2", modalities=["depth"], labelled=False).read(1)
-    assert ("format", "train/depth/all/0001.tif") in checked(rooms, NYUV2)
-
-
-@pytest.mark.parametrize(("modality", "ending"), [("semseg", "jpg"), ("normal", "jpeg"), ("semseg", "webp")])
-def test_maps_in_a_format_that_changes_codes_are_refused(rooms: Path, modality: str, ending: str) -> None:
-    again(modality, ending)(rooms)
-    with pytest.raises(DataError, match=rf"6 maps in a format that changes their codes: 0000\.{ending}, .* from where"):
-        train(rooms, dataset="nyuv2", modalities=["rgb", modality], labelled=False)
-    found = checked(rooms, NYUV2)
-    assert {place for kind, place in found if kind == "lost_images"} == {
-        f"{split}/{modality}/all" for split in ("train", "test")
-    }
-
-
-@pytest.mark.parametrize("settings", [{"format": "JPEG"}, {"format": "TIFF", "compression": "jpeg"}])
-def test_a_suffix_hides_no_lossy_labels(rooms: Path, settings: dict[str, Any]) -> None:
-    path = rooms / "train" / "semseg" / "all" / "0001.png"
-    labels = Image.fromarray(np.full((48, 64), 3, np.uint8))
-    labels.save(path, **settings)
-    with pytest.raises(DataError, match=r"0001\.png: semseg is stored as .*which changes codes"):
-        train(rooms, dataset="nyuv2", modalities=["semseg"], labelled=False).read(1)
-    assert ("format", "train/semseg/all/0001.png") in checked(rooms, NYUV2)
-
-
-def test_the_endings_are_apart() -> None:
-    assert EXACT < PHOTOGRAPHIC
-    assert not PHOTOGRAPHIC & UNREAD
-
-
 def test_names_are_one_however_a_system_spells_them(tmp_path: Path) -> None:
     root = tmp_path / "plain"
     for modality, name in (("rgb", NFD), ("depth", NFC)):
@@ -475,66 +288,6 @@ def test_other_modalities_do_not_hide_that_two_differ_around_the_edges(rooms: Pa
     assert {kind for kind, _ in checked(rooms, NYUV2)} == {"other_affixes"}
 
 
-HEAD = "name,label\n"
-ROWS = [(f"{index:04d}", "ab"[index % 2]) for index in range(6)]
-PLAIN = HEAD + "".join(f"{name},{label}\n" for name, label in ROWS)
-SOUND = {
-    "as we write it": PLAIN.encode(),
-    "fully quoted": ('"name","label"\n' + "".join(f'"{name}","{label}"\n' for name, label in ROWS)).encode(),
-    "of a spreadsheet": PLAIN.replace("\n", "\r\n").encode("utf-8-sig"),
-    "with spaces": PLAIN.replace(",", " , ").encode(),
-    "with empty lines": (PLAIN + "\n\n,\n").encode(),
-    "without an end of the last line": PLAIN.rstrip().encode(),
-    "of an old Macintosh": PLAIN.replace("\n", "\r").encode(),
-}
-UNSOUND = {
-    "without a head": (PLAIN.removeprefix(HEAD).encode(), "its first row is the head name,label, and here a sample's"),
-    "semicolons": (PLAIN.replace(",", ";").encode(), "row 2 is '0000;a', wanted name,label in every row"),
-    "an empty label": (PLAIN.replace("0001,b", "0001,").encode(), "row 3 is '0001,', wanted name,label in every row"),
-    "one name twice": ((PLAIN + "0001,a\n").encode(), "row 8 says 'a' of 0001, a row above it 'b'; keep one"),
-    "Latin-1": (PLAIN.replace(",b", ",é").encode("latin-1"), "labels.csv is not UTF-8, see line 3"),
-    "UTF-16": (PLAIN.encode("utf-16"), "labels.csv is UTF-16"),
-    "open quotes": (PLAIN.replace("0001,b", '0001,"b').encode(), "row 3 begins with '0001' and goes on over several"),
-    "names of files": (PLAIN.replace(",", ".png,").encode(), "its names have the suffixes of files: take those off"),
-    "names with folders": (PLAIN.replace("\n0", "\nall/0").encode(), "its names have other folders: 0000 is the whole"),
-}
-
-
-@pytest.mark.parametrize("name", SOUND)
-def test_a_table_of_labels_is_read_as_a_spreadsheet_reads_it(rooms: Path, name: str) -> None:
-    (rooms / "train" / "labels.csv").write_bytes(SOUND[name])
-    shutil.rmtree(rooms / "test")
-    shutil.copytree(rooms / "train", rooms / "test")
-    read = train(rooms, dataset="nyuv2")
-    assert read.class_names == ("a", "b")
-    assert [read.read(index).label for index in range(6)] == [0, 1] * 3
-    assert {kind for kind, _ in checked(rooms, NYUV2)} == {"leak"}
-
-
-@pytest.mark.parametrize("name", UNSOUND)
-def test_a_table_that_says_something_else_is_refused_with_the_reason(rooms: Path, name: str) -> None:
-    content, said = UNSOUND[name]
-    (rooms / "train" / "labels.csv").write_bytes(content)
-    with pytest.raises(DataError) as refused:
-        train(rooms, dataset="nyuv2")
-    assert said in str(refused.value)
-    assert "label_rows" in {kind for kind, _ in checked(rooms, NYUV2)}
-
-
-def test_labels_may_hold_commas_and_letters_in_two_spellings(tmp_path: Path) -> None:
-    root = classes(tmp_path / "plain", names=("all",))
-    names = [path.stem for path in sorted((root / "train" / "rgb" / "all").iterdir())]
-    said = [f'"{NFD}, black"', f"{NFC}, black", "tea", "tea"]
-    for split, some in (("train", names), ("test", ["test_0", "test_1"])):
-        rows = "".join(f"{name},{label}\n" for name, label in zip(some, said, strict=False))
-        (root / split / "labels.csv").write_text(HEAD + rows, "utf-8")
-    assert train(root).class_names == (f"{NFC}, black", "tea")
-    pack(root, tmp_path / "packed")
-    packed = train(tmp_path / "packed")
-    assert packed.class_names == (f"{NFC}, black", "tea")
-    assert packed.numbers_of_classes() == train(root).numbers_of_classes() == [0, 0, 1, 1]
-
-
 def test_labelling_walks_past_what_is_no_data_and_stops_at_images_it_cannot_read(tmp_path: Path) -> None:
     root = classes(tmp_path)
     everything = list_images(root / "train")
@@ -575,13 +328,6 @@ def test_a_folder_beside_the_modalities_gives_no_classes(tmp_path: Path) -> None
     put("train/backup/lily/x.png", photograph())(root)
     assert train(root).class_names == ("daisy", "rose")
     assert list(checked(root)) == [("unknown_folder", "")]
-
-
-def test_a_moving_picture_is_refused(tmp_path: Path) -> None:
-    frames = [Image.fromarray(np.full((24, 32, 3), level, np.uint8)) for level in (10, 200)]
-    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
-    with pytest.raises(DataError, match="the file holds 2 images, wanted one"):
-        decode(tmp_path / "moving.gif", modality="rgb", spec=spec("rooms"))
 
 
 PUBLISHED = {
