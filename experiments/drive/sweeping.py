@@ -24,7 +24,7 @@ from experiments.plan.rundirs import prepare, sweep_of
 from experiments.plan.show import print_causes, print_plan, standings_of
 from experiments.plan.suite import Suite, own_file
 from experiments.plan.why import causes, kept_scores
-from multimae.console import plain_console
+from multimae.console import PlainConsole, plain_console
 from multimae.record.locks import FileLock
 from multimae.record.paths import SuiteDir
 from multimae.record.state import RunState
@@ -91,7 +91,7 @@ def drive(
             raise PreconditionError(f"{error}\nwhat was submitted before goes on") from error
         except (KeyboardInterrupt, LeftError) as reason:
             return leave(going.driver, reason=reason, errand=errand, lock=lock, console=going.console)
-        return going.conclude(states)
+        return conclude(states, tracker=going.tracker, console=going.console)
 
 
 class _Sweep:
@@ -170,25 +170,26 @@ class _Sweep:
         """Report what is there."""
         self.say_kept_scores(standings_of(self.plan, suite_dir=self.suite_dir))
         say(f"nothing to start: {summary(states)}", console=self.console)
-        return self.conclude(states)
+        return conclude(states, tracker=self.tracker, console=self.console)
 
     def say_kept_scores(self, standings: Mapping[str, str]) -> None:
         """Say which runs keep the scores of earlier code, and why."""
         print_causes(causes(kept_scores(self.plan, suite_dir=self.suite_dir, standings=standings)))
 
-    def conclude(self, states: Mapping[str, RunState]) -> int:
-        """Report all there is, and mirror it; return 1 where a run has not finished."""
-        from reports.read.freshness import is_fresh
 
-        last = self.tracker.begin_last(states)
-        runs_dir, suite = self.suite_dir.parent, self.suite_dir.name
-        report = SuiteDir(self.suite_dir).report
-        if not is_fresh(runs_dir, suite):
-            from reports.make import make_report
+def conclude(states: Mapping[str, RunState], *, tracker: Tracker, console: PlainConsole) -> int:
+    """Report all there is, and mirror it; return 1 where a run has not finished."""
+    from reports.read.freshness import is_fresh
 
-            with explained("report", folder=report):
-                make_report(runs_dir, suite)
-        lost = print_lost(states, console=self.console)
-        say(f"{summary(states)}. Report: {report / 'index.html'}", console=self.console)
-        say_untracked(last, console=self.console)
-        return 1 if lost else 0
+    last = tracker.begin_last(states)
+    suite_dir = tracker.suite_dir
+    runs_dir, suite, report = suite_dir.parent, suite_dir.name, SuiteDir(suite_dir).report
+    if not is_fresh(runs_dir, suite):
+        from reports.make import make_report
+
+        with explained("report", folder=report):
+            make_report(runs_dir, suite)
+    lost = print_lost(states, console=console)
+    say(f"{summary(states)}. Report: {report / 'index.html'}", console=console)
+    say_untracked(last, console=console)
+    return 1 if lost else 0
