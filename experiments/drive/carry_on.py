@@ -7,6 +7,8 @@ import cloudpickle
 
 from experiments.drive.carrying import Errand
 from experiments.plan.errors import PreconditionError, UsageError
+from multimae.door import enter
+from multimae.record.text import tell
 
 
 def main(path: Path) -> int:
@@ -15,11 +17,11 @@ def main(path: Path) -> int:
     try:
         code = int(cloudpickle.loads(path.read_bytes())(errand))
     except (UsageError, PreconditionError) as error:
-        print(error, file=sys.stderr)
+        tell(error, stream="err")
         code = error.exit_code
     errand.forget(code)
     return code
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(enter(lambda: main(Path(sys.argv[1])), name="driver"))

@@ -2,8 +2,8 @@
 
 import os
 import re
-import sys
 from errno import ENOENT
+from functools import partial
 from os import PathLike
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from multimae.cache import cache_dir
 from multimae.checkpoints.catalogue import CATALOGUE, cached_path, fetch
 from multimae.checkpoints.download import DownloadListener
 from multimae.record.nearest import unknown
+from multimae.record.text import tell
 
 
 def located(name_or_file: str | PathLike[str]) -> Path:
@@ -23,7 +24,7 @@ def located(name_or_file: str | PathLike[str]) -> Path:
     if path.is_file():
         return path
     if text in CATALOGUE:
-        report = DownloadListener(say=lambda line: print(line, file=sys.stderr))
+        report = DownloadListener(say=partial(tell, stream="err"))
         checkpoint = CATALOGUE[text]
         if not cached_path(checkpoint, cache=cache_dir()).is_file():
             report.say(f"{checkpoint.file} is {checkpoint.licence} (non-commercial), from {checkpoint.source}")

@@ -14,6 +14,7 @@ from multimae.record.attempt import Attempt
 from multimae.record.paths import RunDir
 from multimae.record.places import Places
 from multimae.record.run import Run
+from multimae.record.text import tell
 
 AGAIN = "give the sweep's command again, which plans with the places of now"
 
@@ -52,7 +53,7 @@ def starting_weights(config: Config, *, run: Run, attempt: Attempt) -> Path:
 def _require_data(config: Config, *, run: Run, attempt: Attempt) -> None:
     """Raise DataError unless what lies in the place has the names and sizes of the files that were planned."""
     root, planned = Path(Places.of_config(config).data), run.dataset
-    print(f"reads {planned.name or 'its data'} from {root}", flush=True)
+    tell(f"reads {planned.name or 'its data'} from {root}")
     if not root.is_dir():
         raise DataError(f"attempt {attempt.number} reads {planned.name} from {root}, which is gone; {AGAIN}")
     if not planned.folders:  # written by a version that did not note them
