@@ -22,7 +22,7 @@ from multimae.tables.metrics import METRICS
 from multimae.tables.sizes import SIZES
 
 COSTS = ("gpu_hours", "num_params")
-FIXES_STEPS = ("epochs", "batch_size", "micro_batch_size", "train_ratio", "num_train_images", "val_ratio")
+FIXES_STEPS = ("epochs", "batch_size", "train_ratio", "num_train_images", "val_ratio")
 
 
 @dataclass(frozen=True, kw_only=True)
