@@ -1,4 +1,4 @@
-"""A step's loss is one mean over all that counts in it, whatever micro-batches and devices its samples are divided on."""
+"""A step's loss is one mean over all that counts in it, however its samples are divided among devices."""
 
 import json
 import os
@@ -103,7 +103,11 @@ def on_two_devices(run_dirs: Sequence[Path]) -> None:
         )
         for rank in ("0", "1")
     ]
-    said = [process.communicate(timeout=300)[0] for process in processes]
+    try:
+        said = [process.communicate(timeout=300)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
     assert [process.returncode for process in processes] == [0, 0], said
 
 
@@ -120,6 +124,17 @@ def curve(run_dir: Path, name: str) -> list[float]:
     return [values[name] for values in logged if name in values]
 
 
+def scores(run_dir: Path) -> dict[str, float]:
+    """Return the metrics of a run and its constants' that do not depend on batches (the `paper` protocol's do)."""
+    result = json.loads((run_dir / "result.json").read_text())
+    return {
+        f"{part} {row['metric']}": row["value"]
+        for part in ("rows", "baselines")
+        for row in result[part]
+        if row["protocol"] != "paper"
+    }
+
+
 def test_devices_and_micro_batches_agree_with_one_batch(place: Path) -> None:
     whole = {name: on_one_device(made(place, name)) for name in RUNS}
     parts = {(name, size): on_one_device(made(place, name, micro_batch_size=size)) for name in RUNS for size in (2, 1)}
@@ -133,3 +148,4 @@ def test_devices_and_micro_batches_agree_with_one_batch(place: Path) -> None:
         # The schedule is that of optimizer steps: 4 of them, the first of which warms up.
         rates = [0.5 * warmup_cosine(step, num_steps=4, num_warmup_steps=1, final_ratio=0.0) for step in range(4)]
         assert curve(run, "train/lr") == pytest.approx(rates), run.name
+        assert scores(run) == pytest.approx(scores(whole[name]), rel=1e-3), run.name
