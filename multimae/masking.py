@@ -39,7 +39,7 @@ class Masking:
 
     def in_batches(self, sizes: Sequence[int]) -> list["Masking"]:
         """Return the masks of consecutive batches of these sizes."""
-        parts = (of.split(list(sizes)) for of in (self.ids_keep, self.ids_restore, self.mask))
+        parts = (torch.split(of, list(sizes)) for of in (self.ids_keep, self.ids_restore, self.mask))
         return [
             Masking(ids_keep=keep, ids_restore=restore, mask=mask, num_tokens=self.num_tokens)
             for keep, restore, mask in zip(*parts, strict=True)

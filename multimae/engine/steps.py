@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from mmengine.dist import all_reduce, get_comm_device, get_world_size
@@ -13,7 +13,7 @@ from mmengine.runner.loops import _InfiniteDataloaderIterator
 from torch import Tensor, nn
 
 from multimae.averaging import AveragedModel, Batch
-from multimae.engine.distributed import unwrapped
+from multimae.engine.distributed import share_statistics, unwrapped
 from multimae.engine.failures import SettingsError
 from multimae.registry import LOOPS
 
@@ -66,6 +66,7 @@ class StepLoop(IterBasedTrainLoop):  # type: ignore[misc]
             outputs = take_step(
                 runner.model, data_batch, optim_wrapper=runner.optim_wrapper, loss_average=self.loss_average
             )
+        share_statistics(runner.model)
         runner.call_hook("after_train_iter", batch_idx=step, data_batch=data_batch, outputs=outputs)
         self._iter += 1
 
@@ -159,9 +160,8 @@ def _over_devices(largest: Tensor) -> Tensor:
 
 def _gradients(model: nn.Module, *, are_final: bool) -> AbstractContextManager[None]:
     """Let devices exchange gradients once a step, in its last backward pass."""
-    if are_final or not hasattr(model, "no_sync"):
-        return nullcontext()
-    return cast(AbstractContextManager[None], model.no_sync())
+    apart: Callable[[], AbstractContextManager[None]] = getattr(model, "no_sync", nullcontext)
+    return nullcontext() if are_final else apart()
 
 
 def _add(values: Mapping[str, Tensor], *, to: dict[str, Tensor]) -> None:

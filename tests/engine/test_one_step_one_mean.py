@@ -5,7 +5,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,15 @@ from multimae.train import run_attempt
 rank = int(os.environ["RANK"])
 leave(max(run_attempt(Attempt(run_dir=Path(one), number=1), rank=rank) for one in sys.argv[1:]))
 """
+STATISTICS = """
+import torch
+from multimae.engine.distributed import join_ranks, share_statistics
+join_ranks()
+model = torch.nn.BatchNorm1d(1)
+model.running_mean.fill_(torch.distributed.get_rank())
+share_statistics(model)
+print(float(model.running_mean), flush=True)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -86,15 +95,15 @@ def on_one_device(run_dir: Path) -> Path:
     return run_dir
 
 
-def on_two_devices(run_dirs: Sequence[Path]) -> None:
-    """Train runs one after the other by the same two processes."""
+def on_two_devices(script: str, *arguments: str) -> list[str]:
+    """Execute Python by two processes that find each other; return what each said."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", RANK, *map(str, run_dirs)],
+            [sys.executable, "-c", script, *arguments],
             env={**os.environ, **shared, "RANK": rank, "LOCAL_RANK": rank, "CUDA_VISIBLE_DEVICES": ""},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -109,6 +118,7 @@ def on_two_devices(run_dirs: Sequence[Path]) -> None:
         for process in processes:
             process.kill()
     assert [process.returncode for process in processes] == [0, 0], said
+    return said
 
 
 def distance(one: Path, other: Path) -> float:
@@ -139,7 +149,7 @@ def test_devices_and_micro_batches_agree_with_one_batch(place: Path) -> None:
     whole = {name: on_one_device(made(place, name)) for name in RUNS}
     parts = {(name, size): on_one_device(made(place, name, micro_batch_size=size)) for name in RUNS for size in (2, 1)}
     ranks = {(name, size): made(place, name, ranks=2, micro_batch_size=size) for name in RUNS for size in (4, 2)}
-    on_two_devices(list(ranks.values()))
+    on_two_devices(RANK, *map(str, ranks.values()))  # all of them by the same processes
     runs = {**{(*key, 1): run for key, run in parts.items()}, **{(*key, 2): run for key, run in ranks.items()}}
     distances = {(name, *rest): distance(whole[name], run) for (name, *rest), run in runs.items()}
     assert max(distances.values()) < 1e-5, distances
@@ -149,3 +159,7 @@ def test_devices_and_micro_batches_agree_with_one_batch(place: Path) -> None:
         rates = [0.5 * warmup_cosine(step, num_steps=4, num_warmup_steps=1, final_ratio=0.0) for step in range(4)]
         assert curve(run, "train/lr") == pytest.approx(rates), run.name
         assert scores(run) == pytest.approx(scores(whole[name]), rel=1e-3), run.name
+
+
+def test_devices_go_on_with_one_set_of_statistics() -> None:
+    assert [said.split()[-1] for said in on_two_devices(STATISTICS)] == ["0.5", "0.5"]
