@@ -20,8 +20,11 @@ class Recipe:
     """The tunable numbers of a training.
 
     `batch_size` counts samples per optimizer step over all devices and accumulation; `micro_batch_size` is what the
-    devices of a run hold at a time together (0: the whole batch). `lr` is absolute; `base_lr` is per 256 samples and
-    wins when not 0.
+    devices of a run hold at a time together (0: the whole batch). `loss_average`: what a loss is the mean of, all that
+    counts in an optimizer step ("step": the same on any number of devices and micro-batches), or what counts in each
+    device's micro-batch, whose means are averaged ("micro_batch": the reference's way, for which its devices are
+    micro-batches of ours). `lr` is absolute; `base_lr` is per 256 samples and wins when not 0.
+    Crops, masks and dropped paths are drawn, samples mixed and a probe's BatchNorm computed by each device for itself.
     `clip_grad` 0 means none; `beta1` is the momentum of LARS. `store_size` is the shorter side images are stored at
     when read (0: as they are). `val_ratio` is the share of the training split held out for the validation curves, never
     trained on; `train_ratio` the share of the rest that is trained on, chosen by `subset_seed`, of each class alike:
@@ -34,6 +37,7 @@ class Recipe:
     warmup_epochs: Annotated[float, Ge(0), NotAbove("epochs")] = 0.0
     batch_size: Annotated[int, Ge(1)] = 16
     micro_batch_size: Annotated[int, Ge(0), Divides("batch_size")] = 0
+    loss_average: Literal["step", "micro_batch"] = "step"
     optimizer: Literal["adamw", "lars"] = "adamw"
     lr: Annotated[float, Gt(0)] = 1e-4
     base_lr: Annotated[float, Ge(0)] = 0.0

@@ -35,7 +35,12 @@ def render(planned: PlannedRun, *, keep: Keep = "weights") -> Config:
         "default_scope": "mmengine",
         "model": _model(run, data=data),
         "train_dataloader": train_dataloader(run, data=data),
-        "train_cfg": {"type": "IterBasedTrainLoop", "max_iters": steps},
+        "train_cfg": {
+            "type": "multimae.StepLoop",
+            "max_iters": steps,
+            "num_micro_batches": recipe.batch_size // micro_batch_size(recipe),
+            "loss_average": recipe.loss_average,
+        },
         "optim_wrapper": _optim_wrapper(run),
         "param_scheduler": [_schedule(recipe, steps=steps)],
         "randomness": {"seed": run.seed},
@@ -78,7 +83,7 @@ def from_python(text: str) -> Config | None:
 
 
 def num_steps(run: SuiteRun, *, data: Data) -> int:
-    """Return how many batches a training runs through; with accumulation, several make one optimizer step.
+    """Return how many optimizer steps a training takes, whatever micro-batches they are made of.
 
     An epoch leaves out its last, smaller step, as the reference's do. Nearest neighbours look at everything once.
     """
@@ -86,8 +91,7 @@ def num_steps(run: SuiteRun, *, data: Data) -> int:
     trained_on = images_of(run, data=data).train
     if kind_of(run).fit(recipe) == "neighbours":
         return math.ceil(trained_on / micro_batch_size(recipe))
-    batches = recipe.batch_size // micro_batch_size(recipe)
-    return recipe.epochs * max(1, trained_on // recipe.batch_size) * batches
+    return recipe.epochs * max(1, trained_on // recipe.batch_size)
 
 
 def learning_rate(recipe: Recipe) -> float:
@@ -133,7 +137,6 @@ def _optim_wrapper(run: SuiteRun) -> Config:
     wrapper: Config = {
         "type": {"fp32": "OptimWrapper", "bf16": "Bf16OptimWrapper", "fp16": "AmpOptimWrapper"}[recipe.precision],
         "optimizer": _optimizer(recipe),
-        "accumulative_counts": recipe.batch_size // micro_batch_size(recipe),
         "constructor": "multimae.LayerDecay",
     }
     if paramwise := kind_of(run).paramwise(recipe):

@@ -35,7 +35,7 @@ from multimae.record.paths import CheckpointDir, RunDir
 from multimae.tables.metrics import METRICS
 
 COSTS = ("gpu_hours", "num_params")
-FIXES_STEPS = ("epochs", "batch_size", "micro_batch_size", "train_ratio", "num_train_images", "val_ratio")
+FIXES_STEPS = ("epochs", "batch_size", "train_ratio", "num_train_images", "val_ratio")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from multimae.engine.resume import CheckpointHook, is_weights_alone, keep_of_fin
 from multimae.engine.rungs import RungHook
 from multimae.engine.selection import BestWeights, selection_of
 from multimae.engine.signals import StopRequest
+from multimae.engine.steps import is_one_batch
 from multimae.evaluation.evaluate import Evaluations
 from multimae.kinds import kind
 from multimae.record.attempt import Attempt
@@ -42,6 +43,12 @@ class JobRunner(Runner):  # type: ignore[misc]
     def wrap_model(self, model_wrapper_cfg: Any, model: nn.Module) -> nn.Module:
         """Let the ranks train one model; mmengine's own way wants a GPU for each."""
         return wrap(model) if self.distributed else super().wrap_model(model_wrapper_cfg, model)
+
+    def _maybe_compile(self, target: str) -> None:
+        """Compile a model's whole step where it is mmengine's; `take_step` calls the model itself."""
+        loop = self.cfg.train_cfg
+        one = is_one_batch(loop.get("num_micro_batches", 1), loss_average=loop.get("loss_average", "step"))
+        super()._maybe_compile(target if one else "forward")
 
 
 def execute(attempt: Attempt, *, stop: StopRequest) -> None:
@@ -144,7 +151,9 @@ def _runner(config: Config, *, attempt: Attempt, hooks: list[Hook], launcher: La
 
 def _hooks(config: Config, *, spool: Spool, evaluations: Evaluations, best: BestWeights | None) -> list[Hook]:
     job = config.job
-    record = SpoolHook(spool=spool, interval=job.log_interval, batch_size=config.train_dataloader.batch_size)
+    num_batches = config.train_cfg.get("num_micro_batches", 1) * get_world_size()
+    batch_size = config.train_dataloader.batch_size * num_batches
+    record = SpoolHook(spool=spool, interval=job.log_interval, batch_size=batch_size)
     if job.validation is None:
         return [record]
     validation = ValidationHook(

@@ -16,7 +16,8 @@ class ProbeHead(HeadFromFile):
     """Normalise features by LayerNorm and BatchNorm, neither of them learned, then map them linearly.
 
     `output="vector"` reads one feature per sample, pooled as `pool` says: the mean of all tokens, or the last global
-    token, which is MAE's choice. `output="map"` reads one per patch and enlarges the outputs to the image.
+    token, which is MAE's choice. `output="map"` reads one per patch and enlarges the outputs to the image. BatchNorm
+    trains by the statistics of what a device holds at a time, as MAE's does, so a probe depends on that number.
     """
 
     def __init__(
