@@ -32,7 +32,7 @@ def known_losses() -> tuple[str, ...]:
     """Name the losses of transfers; reads the text of the modules that register them, which would load torch."""
     files = (LIBRARY / "transfer.py", *(LIBRARY / "kinds").glob("*.py"), *(LIBRARY / "heads").glob("*.py"))
     texts = (file.read_text("utf-8") for file in sorted(files))
-    return tuple(name for text in texts for name in re.findall(r"^@named_loss\(\"(\w+)\"\)", text, re.MULTILINE))
+    return tuple(name for text in texts for name in re.findall(r"^@named_loss\(\s*\"(\w+)\"", text, re.MULTILINE))
 
 
 @dataclass(frozen=True, kw_only=True)
