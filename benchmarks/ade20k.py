@@ -26,6 +26,7 @@ SEMSEG = Task(
             warmup_epochs=1,
             batch_size=16,
             micro_batch_size=16,
+            loss_average="micro_batch",
             lr=1e-4,
             decayed_embeddings="parity",
             input_size=512,

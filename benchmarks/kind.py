@@ -14,6 +14,7 @@ from multimae.tables.sizes import Size
 
 Config = dict[str, Any]
 Fit = Literal["gradient descent", "neighbours"]
+USUAL_PATCH_SIZE = 16
 R = TypeVar("R", bound=Recipe)
 T = TypeVar("T", bound=TransferRecipe)
 
@@ -39,6 +40,12 @@ class Setup(Generic[R]):
     loss: str = ""
     dataset: DatasetSpec
     num_labels: int = 0
+    patch_size: int = USUAL_PATCH_SIZE
+
+    @property
+    def padded(self) -> Config:
+        """What a pipeline that keeps the aspect makes both sides multiples of, where that is not as usual."""
+        return {"multiple_of": self.patch_size} if self.patch_size != USUAL_PATCH_SIZE else {}
 
 
 class TaskKind(ABC, Generic[R]):

@@ -1,7 +1,18 @@
-"""The tunable numbers of a training: those of every one, and those of every transfer."""
+"""The tunable numbers of a training, each with its range: those of every one, and those of every transfer."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Interval
+
+from benchmarks.ranges import Divides, NotAbove, OneOf, check
+from multimae.tables.modalities import MODALITIES
+
+Share = Annotated[float, Interval(gt=0, le=1)]
+Probability = Annotated[float, Interval(ge=0, le=1)]
+BelowOne = Annotated[float, Interval(ge=0, lt=1)]
+Count = Annotated[int, Ge(0)]
+Modalities = tuple[Annotated[str, OneOf("modality", MODALITIES)], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -9,41 +20,50 @@ class Recipe:
     """The tunable numbers of a training.
 
     `batch_size` counts samples per optimizer step over all devices and accumulation; `micro_batch_size` is what the
-    devices of a run hold at a time together (0: the whole batch). `lr` is absolute; `base_lr` is per 256 samples and
-    wins when not 0.
+    devices of a run hold at a time together (0: the whole batch). `loss_average`: what a loss is the mean of, all that
+    counts in an optimizer step ("step": the same on any number of devices and micro-batches), or what counts in each
+    device's micro-batch, whose means are averaged ("micro_batch": the reference's way, for which its devices are
+    micro-batches of ours). `lr` is absolute; `base_lr` is per 256 samples and wins when not 0.
+    Crops, masks and dropped paths are drawn, samples mixed and a probe's BatchNorm computed by each device for itself.
     `clip_grad` 0 means none; `beta1` is the momentum of LARS. `store_size` is the shorter side images are stored at
     when read (0: as they are). `val_ratio` is the share of the training split held out for the validation curves, never
     trained on; `train_ratio` the share of the rest that is trained on, chosen by `subset_seed`, of each class alike:
     few-shot learning. `num_train_images` and `num_val_images` cut a split that is larger.
+    `patch_size`, in pixels of the input: 0 follows the weights that a run starts from, and is 16 from scratch.
     `pseudo`: modalities read from `pseudo_<modality>`, where `multimae data pseudo-label` writes.
     """
 
-    epochs: int = 100
-    warmup_epochs: float = 0.0
-    batch_size: int = 16
-    micro_batch_size: int = 0
+    epochs: Annotated[int, Ge(1)] = 100
+    warmup_epochs: Annotated[float, Ge(0), NotAbove("epochs")] = 0.0
+    batch_size: Annotated[int, Ge(1)] = 16
+    micro_batch_size: Annotated[int, Ge(0), Divides("batch_size")] = 0
+    loss_average: Literal["step", "micro_batch"] = "step"
     optimizer: Literal["adamw", "lars"] = "adamw"
-    lr: float = 1e-4
-    base_lr: float = 0.0
-    min_lr: float = 0.0
-    weight_decay: float = 0.05
-    beta1: float = 0.9
-    beta2: float = 0.999
-    clip_grad: float = 0.0
+    lr: Annotated[float, Gt(0)] = 1e-4
+    base_lr: Annotated[float, Ge(0)] = 0.0
+    min_lr: Annotated[float, Ge(0)] = 0.0
+    weight_decay: Annotated[float, Ge(0)] = 0.05
+    beta1: BelowOne = 0.9
+    beta2: BelowOne = 0.999
+    clip_grad: Annotated[float, Ge(0)] = 0.0
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     compile: Literal["none", "default"] = "none"
-    input_size: int = 224
-    hflip_prob: float = 0.5
-    val_ratio: float = 0.0
-    train_ratio: float = 1.0
-    subset_seed: int = 0
-    num_train_images: int = 0
-    num_val_images: int = 0
-    num_evaluations: int = 4
-    store_size: int = 0
+    input_size: Annotated[int, Ge(1)] = 224
+    patch_size: Count = 16
+    hflip_prob: Probability = 0.5
+    val_ratio: BelowOne = 0.0
+    train_ratio: Share = 1.0
+    subset_seed: Count = 0
+    num_train_images: Count = 0
+    num_val_images: Count = 0
+    num_evaluations: Annotated[int, Ge(1)] = 4
+    store_size: Count = 0
     cache: Literal["none", "memory"] = "none"
-    num_workers: int = 0
-    pseudo: tuple[str, ...] = ()
+    num_workers: Count = 0
+    pseudo: Modalities = ()
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,16 +83,16 @@ class TransferRecipe(Recipe):
     """
 
     tuning: Literal["full", "partial", "frozen", "linear", "knn"] = "full"
-    num_tuned_blocks: int = 4
-    num_neighbours: int = 20
-    new_modalities: tuple[str, ...] = ()
+    num_tuned_blocks: Count = 4
+    num_neighbours: Annotated[int, Ge(1)] = 20
+    new_modalities: Modalities = ()
     decayed_embeddings: Literal["none", "parity"] = "none"
-    layer_decay: float = 0.75
-    drop_path_rate: float = 0.1
-    scale_min: float = 0.1
-    scale_max: float = 2.0
-    color_jitter_prob: float = 0.5
+    layer_decay: Share = 0.75
+    drop_path_rate: BelowOne = 0.1
+    scale_min: Annotated[float, Gt(0), NotAbove("scale_max")] = 0.1
+    scale_max: Annotated[float, Gt(0)] = 2.0
+    color_jitter_prob: Probability = 0.5
     selection: Literal["last", "validation", "test"] = "last"
     inference: Literal["whole", "slide"] = "whole"
     flip: Literal["none", "average"] = "none"
-    paper_num_images: int = 0
+    paper_num_images: Count = 0

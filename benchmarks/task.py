@@ -1,15 +1,38 @@
 """What is measured: a task joins a kind, a head, its metrics under named protocols, and a recipe per profile."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+import multimae
 from benchmarks.kinds import kind
 from benchmarks.recipes import Recipe
+from multimae.named import modules_in
+from multimae.record.nearest import unknown
+from multimae.tables.metrics import METRICS
 
 Profile = Literal["cpu", "paper"]
 Protocol = Literal["standard", "paper", "masked"]
+
+LIBRARY = Path(multimae.__file__).parent
+
+
+@cache
+def known_heads() -> tuple[str, ...]:
+    """Name the heads, the modules of `multimae.heads`."""
+    return tuple(modules_in(LIBRARY / "heads"))
+
+
+@cache
+def known_losses() -> tuple[str, ...]:
+    """Name the losses of transfers; reads the text of the modules that register them, which would load torch."""
+    files = (LIBRARY / "transfer.py", *(LIBRARY / "kinds").glob("*.py"), *(LIBRARY / "heads").glob("*.py"))
+    texts = (file.read_text("utf-8") for file in sorted(files))
+    return tuple(name for text in texts for name in re.findall(r"^@named_loss\(\s*\"(\w+)\"", text, re.MULTILINE))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +68,15 @@ class Task:
         kind(self.kind).check(
             task=self.name, kind=self.kind, target=self.target, head=self.head, recipes=tuple(self.recipes.values())
         )
+        for what, wanted, known in (
+            ("head", (self.head,) if self.head else (), known_heads()),
+            ("loss", (self.loss,) if self.loss else (), known_losses()),
+            ("protocol", self.protocols, get_args(Protocol)),
+            ("protocol of its own", (self.primary.protocol,), self.protocols),
+            ("metric", (self.primary.metric,), METRICS),
+        ):
+            if strange := [name for name in wanted if name not in known]:
+                raise ValueError(f"task {self.name!r}: {unknown(what, strange[0], known)}")
 
     def variant(self, name: str, **changes: Any) -> "Task":
         """Return the task under another name with the recipes of all profiles changed."""

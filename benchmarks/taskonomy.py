@@ -43,6 +43,7 @@ def _task(domain: str) -> Task:
                 epochs=100,
                 warmup_epochs=5,
                 batch_size=8,
+                loss_average="micro_batch",
                 lr=3e-4,
                 decayed_embeddings="parity",
                 hflip_prob=0.0,

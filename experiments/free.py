@@ -6,10 +6,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.plan.errors import UsageError, unknown
+from experiments.plan.errors import PreconditionError, UsageError, unknown
+from experiments.plan.folders import require_runs_dir
 from experiments.plan.freeing import Freed, unneeded
+from multimae.door import enter, explained
 from multimae.record.locks import FileLock
 from multimae.record.paths import SuiteDir, suites_in
+from multimae.record.text import tell
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,17 +30,18 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
+@explained("multimae gc")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     arguments = parser().parse_args(argv)
-    known = suites_in(arguments.runs_dir)
     try:
+        known = suites_in(require_runs_dir(arguments.runs_dir))
         if missing := [name for name in arguments.suite or () if name not in known]:
             raise unknown("suite", missing[0], known)
         suites = arguments.suite or known
         found = {name: _of_suite(arguments.runs_dir / name, free=arguments.yes) for name in suites}
-    except UsageError as error:
-        print(f"multimae gc: {error}", file=sys.stderr)
+    except (UsageError, PreconditionError) as error:
+        tell(f"multimae gc: {error}", stream="err")
         return error.exit_code
     if arguments.json:
         print(json.dumps({name: [_plain(one) for one in some or ()] for name, some in found.items()}, indent=1))
@@ -62,13 +66,13 @@ def _print(found: dict[str, list[Freed] | None], *, arguments: argparse.Namespac
 
     for name, some in found.items():
         if some is None:
-            print(f"{name}: left alone, a driver is at work there")
+            tell(f"{name}: left alone, a driver is at work there")
             continue
         for sort in dict.fromkeys(one.sort for one in some):
             alike = [one for one in some if one.sort == sort]
-            print(f"{name}: {len(alike)} {sort}, {size_text(sum(one.num_bytes for one in alike))}")
+            tell(f"{name}: {len(alike)} {sort}, {size_text(sum(one.num_bytes for one in alike))}")
     total = sum(one.num_bytes for some in found.values() for one in some or ())
-    print(f"freed {size_text(total)}" if arguments.yes else f"{size_text(total)} can be freed; --yes frees it")
+    tell(f"freed {size_text(total)}" if arguments.yes else f"{size_text(total)} can be freed; --yes frees it")
 
 
 def _plain(one: Freed) -> dict[str, object]:
@@ -76,4 +80,4 @@ def _plain(one: Freed) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(enter(main, name="multimae gc"))

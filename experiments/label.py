@@ -1,24 +1,27 @@
 """Label images with trained networks, in the reference's formats: 16-bit depth, 8-bit classes and normals."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from experiments.plan.errors import PreconditionError, UsageError
 from multimae.engine.failures import SettingsError
+from multimae.options import whole
 from multimae.pseudo_labels.command import add_options, settings_of
+from multimae.record.text import tell
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `multimae data pseudo-label`."""
     add_options(parser)
     jobs = parser.add_argument_group("as jobs")
-    jobs.add_argument("--shards", type=int, metavar="N", help="split the images over N jobs (default: no jobs)")
+    jobs.add_argument("--shards", type=whole(1), metavar="N", help="split the images over N jobs (default: no jobs)")
     jobs.add_argument("--executor", choices=("auto", "local", "slurm", "inline"), default="auto")
     jobs.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
     jobs.add_argument("--cluster", metavar="NAME", help="entry of clusters.toml (default: its first)")
     jobs.add_argument("--cluster-file", type=Path, metavar="FILE", help="default: ./clusters.toml")
-    jobs.add_argument("--max-parallel", type=int, metavar="N", help="jobs at a time on this machine (default: cores)")
+    jobs.add_argument(
+        "--max-parallel", type=whole(1), metavar="N", help="jobs at a time on this machine (default: cores)"
+    )
     jobs.add_argument("--detach", action="store_true", help="submit and return; the same command collects later")
 
 
@@ -35,8 +38,8 @@ def run(args: argparse.Namespace) -> int:
 
         return label_in_jobs(settings, arguments=args)
     except SettingsError as error:
-        print(f"multimae data pseudo-label: {error}", file=sys.stderr)
+        tell(f"multimae data pseudo-label: {error}", stream="err")
         return UsageError.exit_code
     except (UsageError, PreconditionError) as error:
-        print(f"multimae data pseudo-label: {error}", file=sys.stderr)
+        tell(f"multimae data pseudo-label: {error}", stream="err")
         return error.exit_code

@@ -11,6 +11,10 @@ if __name__ == "__main__":
 from collections.abc import Sequence
 
 from experiments.plan.errors import PreconditionError, UsageError
+from multimae import __version__
+from multimae.door import enter, explained
+from multimae.options import names, number, whole
+from multimae.record.text import tell
 
 EPILOG = """examples:
   python experiments/search.py --suite nyuv2 --task nyuv2-semseg --inputs rgb,depth --trials 64 --parallel 8
@@ -19,7 +23,8 @@ EPILOG = """examples:
   python experiments/search.py best nyuv2-semseg-rgb+depth-finetune
   python experiments/search.py export nyuv2-semseg-rgb+depth-finetune --as recipe
 The same command continues with the remaining trials; a larger --trials adds more.
-exit codes: 0 done, 1 the best could not be repeated, 2 wrong usage or settings, 3 environment or data, 130 detached
+exit codes: 0 done, 1 the best could not be repeated, 2 wrong usage or settings, 3 environment or data,
+  130 left by Ctrl-C (129: the terminal was closed, 141: the pipe, 143: killed)
 """
 
 
@@ -32,12 +37,13 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    made.add_argument("--version", action="version", version=f"multimae {__version__}")
     what = made.add_argument_group("experiment")
     what.add_argument("--suite", required=True, metavar="NAME", help="the suite that has the task and its pre-training")
     what.add_argument("--task", required=True, metavar="NAME", help="a transfer of the suite")
     what.add_argument(
         "--inputs",
-        type=lambda text: tuple(text.split(",")),
+        type=names,
         metavar="M,M",
         help="its input modalities (default: those of the suite's first transfer of the task)",
     )
@@ -46,19 +52,25 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--dataset", metavar="NAME", help="search on another data set (with --data-root)")
     what.add_argument("--profile", choices=("cpu", "paper"), default="cpu")
     what.add_argument("--size", metavar="SIZE", help="tiny, small, base or large (default: the suite's, by profile)")
-    what.add_argument("--seed", type=int, default=0, metavar="N", help="seed of every trial's training (default: 0)")
+    what.add_argument(
+        "--seed", type=whole(0), default=0, metavar="N", help="seed of every trial's training (default: 0)"
+    )
     what.add_argument("--set", action="append", default=[], metavar="SCOPE.FIELD=VALUE", dest="overrides")
     how = made.add_argument_group("search")
-    how.add_argument("--trials", type=int, default=16, metavar="N", help="number of trials in all (default: 16)")
-    how.add_argument("--parallel", type=int, metavar="N", help="trials at a time (default: cores, or 8 on Slurm)")
+    how.add_argument("--trials", type=whole(1), default=16, metavar="N", help="number of trials in all (default: 16)")
+    how.add_argument("--parallel", type=whole(1), metavar="N", help="trials at a time (default: cores, or 8 on Slurm)")
     how.add_argument("--space", default="finetune", metavar="NAME", help="a search space's name, or a .py file")
     how.add_argument("--sampler", choices=("tpe", "random", "cmaes", "gp", "nsga2"), default="tpe")
     how.add_argument("--pruner", choices=("asha", "hyperband", "median", "none"), default="asha")
     how.add_argument(
-        "--eta", type=int, default=3, metavar="N", help="one trial in N continues at each rung (default: 3)"
+        "--eta", type=whole(2), default=3, metavar="N", help="one trial in N continues at each rung (default: 3)"
     )
     how.add_argument(
-        "--min-ratio", type=float, default=0.1, metavar="R", help="first rung, as a share of a training (default: 0.1)"
+        "--min-ratio",
+        type=number(above=0.0, up_to=1.0),
+        default=0.1,
+        metavar="R",
+        help="first rung, as a share of a training (default: 0.1)",
     )
     how.add_argument(
         "--objective",
@@ -67,11 +79,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="val_<metric>, gpu_hours or num_params; twice for a Pareto front (default: the task's primary metric)",
     )
-    how.add_argument("--search-seed", type=int, default=0, metavar="N", help="seed of the sampler (default: 0)")
-    how.add_argument("--retries", type=int, default=1, metavar="N", help="further tries of a lost trial (default: 1)")
+    how.add_argument("--search-seed", type=whole(0), default=0, metavar="N", help="seed of the sampler (default: 0)")
+    how.add_argument(
+        "--retries", type=whole(0), default=1, metavar="N", help="further tries of a lost trial (default: 1)"
+    )
     how.add_argument(
         "--repeat-best",
-        type=int,
+        type=whole(0),
         default=0,
         metavar="K",
         help="train winner and recipe again with K fresh seeds",
@@ -83,13 +97,14 @@ def parser() -> argparse.ArgumentParser:
     where.add_argument("--executor", choices=("auto", "local", "slurm", "inline"), default="auto")
     where.add_argument("--cluster", metavar="NAME", help="entry of clusters.toml (default: its first)")
     where.add_argument("--cluster-file", type=Path, metavar="FILE", help="default: ./clusters.toml")
-    where.add_argument("--max-parallel", type=int, metavar="N", help="cores to use on this machine (default: all)")
-    where.add_argument("--devices", type=int, default=1, metavar="N", help="GPUs (or processes) a trial trains on")
+    where.add_argument("--max-parallel", type=whole(1), metavar="N", help="cores to use on this machine (default: all)")
+    where.add_argument("--devices", type=whole(1), default=1, metavar="N", help="GPUs (or processes) a trial trains on")
     where.add_argument("--detach", action="store_true", help="continue in the background")
     made.add_argument("--dry-run", action="store_true", help="print space, first trial and brackets, start nothing")
     return made
 
 
+@explained("search")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     argv = sys.argv[1:] if argv is None else list(argv)
@@ -107,9 +122,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         with explain_lost_database():
             return search(arguments, argv=argv)
     except (UsageError, PreconditionError) as error:
-        print(f"search: {error}", file=sys.stderr)
+        tell(f"search: {error}", stream="err")
         return error.exit_code
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(enter(main, name="search"))

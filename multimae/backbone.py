@@ -2,12 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
+from os import PathLike
 from typing import Any, Literal, cast
 
 import torch
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from multimae.checkpoints.describing import settings_of
+from multimae.checkpoints.initialising import ADVICE, ModelFromFile
+from multimae.checkpoints.loading import load_backbone, load_read, read_file
+from multimae.checkpoints.reading import Reading, Which
+from multimae.checkpoints.report import LoadReport, abbreviated
 from multimae.input_adapters import InputAdapter, build_input_adapter
 from multimae.layers import EncoderOutput, Grid, initialise, make_blocks, new_token
 from multimae.masking import Masking
@@ -17,7 +22,7 @@ from multimae.tables.modalities import modality
 
 
 @MODELS.register_module()
-class MultiMAE(BaseModule):  # type: ignore[misc]  # mmengine is untyped
+class MultiMAE(ModelFromFile):
     """Encode one or several modalities (section 3 of the paper); there is no norm after the last block.
 
     Inputs are float [batch, channels, height, width], and int64 [batch, height, width] for labels, whose sides are
@@ -27,6 +32,8 @@ class MultiMAE(BaseModule):  # type: ignore[misc]  # mmengine is untyped
     shapes.
     `semseg_padding="extra_class"` lets label `num_semseg_classes` mean "unlabelled or padding". `out_indices`
     (0-based, default the last block) and `out_modalities` (default all) choose what `forward` returns.
+    `init_cfg=dict(type="Pretrained", checkpoint=...)`, or mmsegmentation's short form `pretrained=...`, loads a file as
+    `load_backbone` does when mmengine initialises the model.
     """
 
     def __init__(
@@ -46,9 +53,10 @@ class MultiMAE(BaseModule):  # type: ignore[misc]  # mmengine is untyped
         dim_class_emb: int = 64,
         out_indices: Sequence[int] | None = None,
         out_modalities: Sequence[str] | None = None,
-        init_cfg: dict[str, Any] | None = None,
+        pretrained: str | None = None,
+        init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ) -> None:
-        super().__init__(init_cfg=init_cfg)
+        super().__init__(init_cfg=_with_pretrained(init_cfg, checkpoint=pretrained))
         self.modalities = _known_modalities(modalities)
         self.out_modalities = self.modalities if out_modalities is None else tuple(out_modalities)
         self.out_indices = (depth - 1,) if out_indices is None else tuple(out_indices)
@@ -78,6 +86,49 @@ class MultiMAE(BaseModule):  # type: ignore[misc]  # mmengine is untyped
             dim=dim, depth=depth, num_heads=num_heads, mlp_ratio=mlp_ratio, drop_path_rate=drop_path_rate
         )
         initialise(self)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_file: str | PathLike[str],
+        *,
+        modalities: Sequence[str] | None = None,
+        new_modalities: Sequence[str] = (),
+        weights: Which = "auto",
+        pixels: str = "auto",
+        **settings: Any,
+    ) -> "MultiMAE":
+        """Build the encoder that a file's weights are of, and load them; `load_report` says what was done.
+
+        `name_or_file`, `new_modalities`, `weights` and `pixels` are as in `load_backbone`. `modalities`: by default
+        all that the file has input adapters for. Sizes, patch size and number of global tokens are the file's, and the
+        number of heads is that of published models of its width; `settings` of the class win.
+        """
+        read = read_file(name_or_file, reading=Reading(weights=weights, pixels=pixels))
+        try:
+            own = settings_of(read.state, modalities=modalities, num_heads=settings.get("num_heads"))
+        except ValueError as error:
+            raise ValueError(f"no encoder can be built for the weights of {name_or_file}: {error}") from error
+        backbone = cls(**{**own, **settings})
+        backbone.load_report = load_read(backbone, read, path=name_or_file, new_modalities=new_modalities)
+        return backbone
+
+    def load_file(self, path: str, **settings: Any) -> LoadReport:
+        """Load a file as `load_backbone` does."""
+        return load_backbone(self, path, **settings)
+
+    def check_state(self, state: Mapping[str, Tensor]) -> None:
+        """Raise ValueError for a state dict that would leave a part of the encoder at random, or is of another size."""
+        super().check_state(state)
+        wanted = self.state_dict()
+        encoder = [name for name in wanted if name.startswith("encoder.")]
+        lacking = [name for name in encoder if name not in state]
+        if lacking and len(lacking) < len(encoder):
+            raise ValueError(f"the parameters hold a part of the encoder, they lack {abbreviated(lacking)}; {ADVICE}")
+        wrong = [name for name in state if name in wanted and state[name].shape != wanted[name].shape]
+        if wrong:
+            shapes = [f"{name} {tuple(state[name].shape)}, wanted {tuple(wanted[name].shape)}" for name in wrong[:6]]
+            raise ValueError(f"{len(wrong)} parameters have another shape: {'; '.join(shapes)}; {ADVICE}")
 
     def forward(
         self, inputs: Tensor | Mapping[str, Tensor]
@@ -150,6 +201,14 @@ class MultiMAE(BaseModule):  # type: ignore[misc]  # mmengine is untyped
             )
         ends = list(accumulate(channels.values()))
         return dict(zip(channels, stacked.tensor_split(ends[:-1], dim=1), strict=True))
+
+
+def _with_pretrained(init_cfg: Any, *, checkpoint: str | None) -> Any:
+    if checkpoint is None:
+        return init_cfg
+    if init_cfg is not None:
+        raise ValueError(f"pretrained={checkpoint!r} is short for an init_cfg, but there is one, too: {init_cfg}")
+    return {"type": "Pretrained", "checkpoint": checkpoint}
 
 
 def _known_modalities(names: Sequence[str]) -> tuple[str, ...]:

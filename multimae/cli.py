@@ -5,6 +5,9 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from multimae import __version__
+from multimae.door import enter
+
 COMMANDS = {
     "sweep": ("experiments.sweep", "run a suite: plan, train, collect, report"),
     "search": ("experiments.search", "search over fields of a recipe with Optuna"),
@@ -27,6 +30,7 @@ def main(argv: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="\n".join(["commands:", *(f"  {name:8}{text}" for name, (_, text) in COMMANDS.items())]),
     )
+    parser.add_argument("--version", action="version", version=f"multimae {__version__}")
     parser.add_argument(
         "command", choices=COMMANDS, metavar="COMMAND", help="one of the commands below; each has --help"
     )
@@ -34,6 +38,11 @@ def main(argv: list[str] | None = None) -> int:
     sys.path.insert(0, str(drivers_root()))
     code: int = import_module(COMMANDS[command][0]).main(arguments[1:])
     return code
+
+
+def command() -> int:
+    """Run what the command line says: the console script."""
+    return enter(main, name="multimae")
 
 
 def drivers_root() -> Path:
@@ -44,4 +53,4 @@ def drivers_root() -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command())

@@ -9,7 +9,9 @@ from types import MappingProxyType
 from typing import Protocol, cast, runtime_checkable
 
 from multimae.data.sample import DataError
+from multimae.door import explained
 from multimae.processes import WorkerLostError
+from multimae.record.text import tell
 
 PREPARE = "multimae.prepare"
 VERBS = MappingProxyType(
@@ -34,6 +36,7 @@ class Command(Protocol):
         """Do the work and return the exit code."""
 
 
+@explained("multimae data")
 def main(argv: list[str] | None = None) -> int:
     """Run `multimae data VERB ...` and return its exit code: 3 where the machine or the data is at fault."""
     argv = sys.argv[1:] if argv is None else list(argv)
@@ -50,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return _work(arguments.module).run(arguments)
     except (DataError, WorkerLostError) as error:
-        print(f"multimae data: {error}", file=sys.stderr)
+        tell(f"multimae data: {error}", stream="err")
         return 3
 
 

@@ -1,5 +1,6 @@
 """Losses of pre-training, on patches, and of transfer, on maps; all are computed in float32."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -75,13 +76,16 @@ def berhu(
     *,
     target: Float[Tensor, "batch channels height width"],
     valid: Bool[Tensor, "batch 1 height width"],
+    largest: Callable[[Float[Tensor, ""]], Float[Tensor, ""]] | None = None,
 ) -> Float[Tensor, ""]:
     """Compute the reverse Huber loss over valid pixels (Laina et al. 2016).
 
-    |d| below c, (d^2 + c^2) / (2c) above, with c a fifth of the largest |d| in the batch.
+    |d| below c, (d^2 + c^2) / (2c) above, with c a fifth of the largest |d| in the batch, or of what `largest` makes of
+    it: the largest of all batches that count together.
     """
     errors, count = _valid_errors(prediction, target=target, valid=valid)
-    threshold = (0.2 * errors.detach().amax()).clamp(min=1e-5)
+    peak = errors.detach().amax()
+    threshold = (0.2 * (peak if largest is None else largest(peak))).clamp(min=1e-5)
     penalties = torch.where(errors < threshold, errors, (errors.square() + threshold.square()) / (2 * threshold))
     return torch.where(valid, penalties, 0).sum() / count
 

@@ -37,6 +37,14 @@ class Masking:
         ends = list(accumulate(self.num_tokens.values()))
         return dict(zip(self.num_tokens, self.mask.tensor_split(ends[:-1], dim=1), strict=True))
 
+    def in_batches(self, sizes: Sequence[int]) -> list["Masking"]:
+        """Return the masks of consecutive batches of these sizes."""
+        parts = (torch.split(of, list(sizes)) for of in (self.ids_keep, self.ids_restore, self.mask))
+        return [
+            Masking(ids_keep=keep, ids_restore=restore, mask=mask, num_tokens=self.num_tokens)
+            for keep, restore, mask in zip(*parts, strict=True)
+        ]
+
 
 @dataclass(frozen=True, kw_only=True)
 class MaskSampler:

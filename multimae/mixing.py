@@ -22,6 +22,8 @@ class Mixed:
 class Mixing:
     """Mix each sample with the one opposite to it in the batch, half of the times by `cutmix`, the others by `mixup`.
 
+    A batch is what a device holds at a time: its share is drawn anew for every micro-batch of an optimizer step.
+
     Both are parameters of Beta distributions; 0 leaves that way out. One share and one box serve all samples and all
     modalities, which stay aligned: a box consists of whole pixels of the coarsest map. Label maps cannot be averaged:
     under mixup they are taken whole from the sample with the larger share. `label_smoothing` spreads that much of each

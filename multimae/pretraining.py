@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import torch
-from mmengine.model import BaseModel
 from torch import Tensor, nn
 
+from multimae.averaging import AveragedModel, Batch
+from multimae.checkpoints.initialising import ModelFromFile
+from multimae.checkpoints.loading import load_model
+from multimae.checkpoints.report import LoadReport
 from multimae.layers import Grid, initialise, unfold_patches
 from multimae.losses import (
     IGNORE_LABEL,
@@ -42,7 +45,7 @@ class Reconstruction:
 
 
 @MODELS.register_module()
-class MultiMAEPretraining(BaseModel):  # type: ignore[misc]  # mmengine is untyped
+class MultiMAEPretraining(ModelFromFile, AveragedModel):
     """Train a `MultiMAE` backbone by predicting hidden patches.
 
     `outputs`: modalities, whether inputs or not, and `norm_<image modality>`, whose target is each patch's pixels
@@ -98,6 +101,10 @@ class MultiMAEPretraining(BaseModel):  # type: ignore[misc]  # mmengine is untyp
             {name: nn.Parameter(torch.zeros(())) for name in self.targets if loss_weighting == "uncertainty"}
         )
 
+    def load_file(self, path: str, **settings: Any) -> LoadReport:
+        """Load a file as `load_model` does."""
+        return load_model(self, path, **settings)
+
     def forward(
         self,
         inputs: Mapping[str, Tensor],
@@ -106,6 +113,7 @@ class MultiMAEPretraining(BaseModel):  # type: ignore[misc]  # mmengine is untyp
         mode: Literal["tensor", "loss", "predict"] = "tensor",
         masks: Mapping[str, Bool[Tensor, "batch _"]] | None = None,
         generator: torch.Generator | None = None,
+        masking: Masking | None = None,
     ) -> dict[str, Tensor] | Reconstruction:
         """Dispatch as mmengine asks: "loss" to `loss`, the others to `reconstruct`.
 
@@ -113,7 +121,8 @@ class MultiMAEPretraining(BaseModel):  # type: ignore[misc]  # mmengine is untyp
         """
         available = (meta or {}).get("available")
         if mode == "loss":
-            return self.loss(inputs, targets=targets, masks=masks, available=available, generator=generator)
+            drawn = masking or self._masking(inputs, masks=masks, available=available, generator=generator)
+            return self._masked_losses(inputs, targets=targets, masking=drawn, available=available)
         return self.reconstruct(inputs, targets=targets, masks=masks, available=available, generator=generator)
 
     def loss(
@@ -132,6 +141,16 @@ class MultiMAEPretraining(BaseModel):  # type: ignore[misc]  # mmengine is untyp
         nothing; what stands in for a missing one is neither shown to the encoder nor a target.
         """
         masking = self._masking(inputs, masks=masks, available=available, generator=generator)
+        return self._masked_losses(inputs, targets=targets, masking=masking, available=available)
+
+    def _masked_losses(
+        self,
+        inputs: Mapping[str, Tensor],
+        *,
+        targets: Mapping[str, Tensor] | None,
+        masking: Masking,
+        available: Mapping[str, Bool[Tensor, "batch"]] | None,
+    ) -> dict[str, Float[Tensor, ""]]:
         known = {**inputs, **(targets or {})}
         patches = self._decode(inputs, masking=masking)
         losses = self._losses(patches, targets=known, masking=masking, available=available or {})
@@ -140,18 +159,47 @@ class MultiMAEPretraining(BaseModel):  # type: ignore[misc]  # mmengine is untyp
             raise ValueError(f"no target for the outputs {missing}: inputs and targets hold only {list(known)}")
         return {f"loss_{name}": sample_losses.mean() for name, sample_losses in losses.items()}
 
-    def parse_losses(self, losses: Mapping[str, Float[Tensor, ""]]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Add up the losses, with their learned weights if there are any; logged are the losses as they are."""
+    def draw(self, batches: Sequence[Batch]) -> list[Batch]:
+        """Draw the masks of a whole step together: they are the same however its samples are divided into batches."""
+        maps = [batch["inputs"][self.backbone.modalities[0]] for batch in batches]
+        sizes = [len(of_batch) for of_batch in maps]
+        available = [(batch.get("meta") or {}).get("available", {}) for batch in batches]
+        together = {name: torch.cat([of_batch[name] for of_batch in available]) for name in available[0]}
+        masking = self._draw_masking(batches[0]["inputs"], batch_size=sum(sizes), available=together)
+        return [{**batch, "masking": part} for batch, part in zip(batches, masking.in_batches(sizes), strict=True)]
+
+    def counts(self, batch: Batch) -> dict[str, Tensor]:
+        """Return how many samples of a batch, whose masks are drawn, have anything to predict of each output."""
+        known = {**batch["inputs"], **(batch.get("targets") or {})}
+        available = (batch.get("meta") or {}).get("available", {})
+        masks = self._hidden(batch["masking"], available=available)
+        found = {}
+        for name, target in self.targets.items():
+            selected = masks[name]
+            if target.kind == "labels":
+                labels = self._target_patches(name, maps=known[target.name])
+                selected = (labels != IGNORE_LABEL).to(selected.device) & selected[:, :, None]
+            found[f"loss_{name}"] = selected.flatten(1).any(dim=1).sum()
+        return found
+
+    def minimised(self, losses: Mapping[str, Float[Tensor, ""]]) -> dict[str, Float[Tensor, ""]]:
+        """Return the losses with their learned weights, if there are any."""
         if not self.log_variances:
-            total, log_vars = super().parse_losses(dict(losses))
-            return total, dict(log_vars)
-        total = torch.zeros((), device=next(iter(losses.values())).device)
-        weights = {}
-        for name, log_variance in self.log_variances.items():
-            loss = losses[f"loss_{name}"]
-            total = total + torch.where(loss == 0, 0, torch.exp(-log_variance) * loss + log_variance)
-            weights[f"weight_{name}"] = torch.exp(-log_variance.detach())
-        return total, {"loss": total, **losses, **weights}
+            return dict(losses)
+        return {
+            f"loss_{name}": torch.where(
+                losses[f"loss_{name}"] == 0, 0, torch.exp(-log_variance) * losses[f"loss_{name}"] + log_variance
+            )
+            for name, log_variance in self.log_variances.items()
+        }
+
+    def parse_losses(
+        self, losses: Mapping[str, Float[Tensor, ""]], weights: Mapping[str, Tensor | float] | None = None
+    ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        """Add up what is minimised; logged are the losses as they are, and the learned weights."""
+        total, logged = super().parse_losses(losses, weights)
+        learned = {f"weight_{name}": torch.exp(-value.detach()) for name, value in self.log_variances.items()}
+        return total, {**logged, **learned}
 
     def reconstruct(
         self,
@@ -189,13 +237,7 @@ class MultiMAEPretraining(BaseModel):  # type: ignore[misc]  # mmengine is untyp
         maps = inputs[self.backbone.modalities[0]]
         num_tokens = dict.fromkeys(self.backbone.modalities, grid.num_tokens)
         if masks is None:
-            return self.sampler(
-                num_tokens,
-                batch_size=maps.shape[0],
-                device=maps.device,
-                generator=generator,
-                available=_stacked(available, names=self.backbone.modalities, like=maps),
-            )
+            return self._draw_masking(inputs, batch_size=len(maps), available=available, generator=generator)
         shapes = {name: tuple(mask.shape) for name, mask in masks.items()}
         wanted = dict.fromkeys(self.backbone.modalities, (maps.shape[0], grid.num_tokens))
         if shapes != wanted:
@@ -204,6 +246,24 @@ class MultiMAEPretraining(BaseModel):  # type: ignore[misc]  # mmengine is untyp
             if name in masks and not masks[name][~present.to(masks[name].device)].all():
                 raise ValueError(f"masks show tokens of {name} in samples that have none: hide them there")
         return masking_from_masks({name: masks[name].to(maps.device) for name in num_tokens})
+
+    def _draw_masking(
+        self,
+        inputs: Mapping[str, Tensor],
+        *,
+        batch_size: int,
+        available: Mapping[str, Bool[Tensor, "batch"]] | None,
+        generator: torch.Generator | None = None,
+    ) -> Masking:
+        """Draw the masks of `batch_size` samples of the inputs' size, on the model's device."""
+        device = self.backbone.global_tokens.device
+        return self.sampler(
+            dict.fromkeys(self.backbone.modalities, self.backbone.grid(inputs).num_tokens),
+            batch_size=batch_size,
+            device=device,
+            generator=generator,
+            available=_stacked(available, names=self.backbone.modalities, batch_size=batch_size, device=device),
+        )
 
     def _decode(self, inputs: Mapping[str, Tensor], *, masking: Masking) -> dict[str, Float[Tensor, "batch tokens _"]]:
         grid = self.backbone.grid(inputs)
@@ -229,18 +289,26 @@ class MultiMAEPretraining(BaseModel):  # type: ignore[misc]  # mmengine is untyp
         available: Mapping[str, Bool[Tensor, "batch"]],
     ) -> dict[str, SampleLosses]:
         """Compare the outputs whose target is known, in patches; what is no input is predicted everywhere."""
-        masks = masking.split()
+        masks = self._hidden(masking, available=available)
         losses = {}
         for name, target in self.targets.items():
-            if target.name not in targets:
-                continue
-            prediction = patches[name]
-            mask = masks[target.name] if target.name in masks else masking.mask.new_ones(prediction.shape[:2])
-            if target.name in available:
-                mask = mask & available[target.name].to(mask.device)[:, None]
-            true_patches = self._target_patches(name, maps=targets[target.name])
-            losses[name] = _LOSSES[target.loss](prediction, target=true_patches, mask=mask)
+            if target.name in targets:
+                true_patches = self._target_patches(name, maps=targets[target.name])
+                losses[name] = _LOSSES[target.loss](patches[name], target=true_patches, mask=masks[name])
         return losses
+
+    def _hidden(
+        self, masking: Masking, *, available: Mapping[str, Bool[Tensor, "batch"]]
+    ) -> dict[str, Bool[Tensor, "batch tokens"]]:
+        """Return per output which patches are to be predicted: hidden ones, and all of what is no input."""
+        masks = masking.split()
+        everywhere = torch.ones_like(next(iter(masks.values())))
+        hidden = {}
+        for name, target in self.targets.items():
+            hidden[name] = masks.get(target.name, everywhere)
+            if target.name in available:
+                hidden[name] = hidden[name] & available[target.name].to(masking.mask.device)[:, None]
+        return hidden
 
     def num_classes(self, target: Modality) -> int:
         """Return how many classes labels are of: the modality's own number, or that of the backbone's data set."""
@@ -261,13 +329,17 @@ _LOSSES = {"mse": patch_mse, "l1": patch_l1, "cross_entropy": patch_cross_entrop
 
 
 def _stacked(
-    available: Mapping[str, Bool[Tensor, "batch"]] | None, *, names: Sequence[str], like: Tensor
+    available: Mapping[str, Bool[Tensor, "batch"]] | None,
+    *,
+    names: Sequence[str],
+    batch_size: int,
+    device: torch.device,
 ) -> Bool[Tensor, "batch modality"] | None:
     """Put the columns in the order of `names`; a modality that is not mentioned is there."""
     if not available:
         return None
-    everywhere = torch.ones(like.shape[0], dtype=torch.bool, device=like.device)
-    return torch.stack([available[name].to(like.device) if name in available else everywhere for name in names], dim=1)
+    everywhere = torch.ones(batch_size, dtype=torch.bool, device=device)
+    return torch.stack([available[name].to(device) if name in available else everywhere for name in names], dim=1)
 
 
 def _target_of(output: str) -> Modality:

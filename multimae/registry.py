@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
+from mmengine.registry import LOOPS as MMENGINE_LOOPS
 from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
@@ -37,6 +38,7 @@ TRANSFORMS = Registry(
     locations=_all_in("data/pipelines", "kinds"),
 )
 EVALUATORS = Registry("metric", parent=MMENGINE_METRICS, scope="multimae", locations=_all_in("evaluation", "kinds"))
+LOOPS = Registry("loop", parent=MMENGINE_LOOPS, scope="multimae", locations=["multimae.engine.steps"])
 PARAM_SCHEDULERS = Registry(
     "parameter scheduler", parent=MMENGINE_PARAM_SCHEDULERS, scope="multimae", locations=["multimae.engine.optim"]
 )

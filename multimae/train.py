@@ -15,8 +15,9 @@ from pathlib import Path
 
 from multimae.engine.coming_back import come_back
 from multimae.engine.failures import kind_of
-from multimae.engine.ranks import Ranks, is_parent, is_rank, leave, rank_of_this_process
+from multimae.engine.ranks import Ranks, end_with_parent, is_parent, is_rank, leave, rank_of_this_process
 from multimae.engine.signals import StopRequest
+from multimae.options import whole
 from multimae.record.attempt import Attempt, current_attempt
 from multimae.record.run import Run
 from multimae.record.state import RESUMABLE_KINDS
@@ -26,19 +27,21 @@ def main(argv: list[str] | None = None) -> int:
     """Run one attempt of a run and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m multimae.train", description="Execute one run.")
     parser.add_argument("run_dir", type=Path, help="the run directory, holding config.py and run.json")
-    parser.add_argument("--attempt", type=int, default=1, help="number of this start, from 1")
-    parser.add_argument("--devices", type=int, default=1, metavar="N", help="train on N devices of this machine")
+    parser.add_argument("--attempt", type=whole(1), metavar="N", help="number submitted (default: the next one)")
+    parser.add_argument("--devices", type=whole(1), default=1, metavar="N", help="train on N devices of this machine")
     arguments = parser.parse_args(argv)
     run_dir: Path = arguments.run_dir.resolve()
-    stop, rank = StopRequest(), rank_of_this_process()
+    stop = StopRequest()
     stop.listen()
-    if rank:
-        return run_attempt(Attempt(run_dir=run_dir, number=arguments.attempt), stop=stop, rank=rank)
+    if is_rank():  # of a parent that has said which attempt it is
+        end_with_parent()
+        attempt = Attempt(run_dir=run_dir, number=arguments.attempt or 1)
+        return run_attempt(attempt, stop=stop, rank=rank_of_this_process())
     attempt = current_attempt(run_dir, submitted=arguments.attempt, environ=os.environ)
     several = is_parent(arguments.devices)
     code = _run_ranks(attempt, stop=stop, num_devices=arguments.devices) if several else run_attempt(attempt, stop=stop)
     stop.listen_no_more()
-    if stop.wants_back and not is_rank() and _has_stopped(attempt):
+    if stop.wants_back and _has_stopped(attempt):
         come_back(attempt, environ=os.environ)
     return code
 

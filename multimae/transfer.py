@@ -1,12 +1,17 @@
 """Transfer: the encoder sees whole inputs, one head predicts one task (section 4 of the paper)."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, cast
 
-from mmengine.model import BaseModel
+import torch
 from torch import Tensor, nn
 
+from multimae.averaging import AveragedModel, Batch
+from multimae.checkpoints.initialising import ModelFromFile
+from multimae.checkpoints.loading import load_model
+from multimae.checkpoints.report import LoadReport
 from multimae.inference import Flip, Forward, Inference, average_flipped, slide
 from multimae.losses import IGNORE_LABEL, berhu, label_cross_entropy, masked_l1, segmentation_cross_entropy
 from multimae.mixing import Mixing
@@ -14,64 +19,115 @@ from multimae.record.nearest import unknown
 from multimae.registry import MODELS
 from multimae.shapes import Float
 
-TransferLoss = Callable[[Tensor, Mapping[str, Tensor]], Tensor]
+Targets = Mapping[str, Tensor]
+Largest = Callable[[Tensor], Tensor]
+"""What makes the largest error of a step of a batch's."""
+
+
+def samples(targets: Targets) -> Tensor:
+    """Count the samples of a batch."""
+    return torch.tensor(len(next(iter(targets.values()))))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferLoss:
+    """A mean over as many things of a batch as `count` says; `largest` is for those with a threshold."""
+
+    mean: Callable[..., Tensor]
+    count: Callable[[Targets], Tensor]
+    has_threshold: bool = False
+
+    def __call__(self, prediction: Tensor, targets: Targets, largest: Largest | None = None) -> Tensor:
+        return self.mean(prediction, targets, largest) if self.has_threshold else self.mean(prediction, targets)
+
+
 LOSSES: dict[str, TransferLoss] = {}
 
 
-def named_loss(name: str) -> Callable[[TransferLoss], TransferLoss]:
-    """Let `MultiMAETransfer(loss=name)` train by the decorated function."""
+def named_loss(
+    name: str, *, count: Callable[[Targets], Tensor] = samples, has_threshold: bool = False
+) -> Callable[[Callable[..., Tensor]], TransferLoss]:
+    """Let `MultiMAETransfer(loss=name)` train by the decorated function, a mean over as many things as `count` says.
 
-    def register(loss: TransferLoss) -> TransferLoss:
-        return LOSSES.setdefault(name, loss)
+    A step of several batches or devices weights their means by it: say it where a batch's samples do not count alike.
+    """
+
+    def register(mean: Callable[..., Tensor]) -> TransferLoss:
+        return LOSSES.setdefault(name, TransferLoss(mean=mean, count=count, has_threshold=has_threshold))
 
     return register
 
 
-def _target(name: str, *, among: Mapping[str, Tensor]) -> Tensor:
+def _target(name: str, *, among: Targets) -> Tensor:
     if name not in among:
         raise ValueError(f"the loss needs the target {name!r}, but targets hold only {list(among)}")
     return among[name]
 
 
-@named_loss("cross_entropy")
-def _cross_entropy(prediction: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+def _labelled_pixels(targets: Targets) -> Tensor:
+    return (_target("semseg", among=targets) != IGNORE_LABEL).sum()
+
+
+def _valid_pixels(targets: Targets) -> Tensor:
+    # All channels of a pixel are valid or none is: their number does not change what a batch weighs.
+    return _target("mask_valid", among=targets).sum()
+
+
+@named_loss("cross_entropy", count=_labelled_pixels)
+def _cross_entropy(prediction: Tensor, targets: Targets) -> Tensor:
     return segmentation_cross_entropy(prediction, labels=_target("semseg", among=targets))
 
 
-@named_loss("berhu")
-def _berhu(prediction: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
-    return berhu(prediction, target=_target("depth", among=targets), valid=_target("mask_valid", among=targets))
+@named_loss("berhu", count=_valid_pixels, has_threshold=True)
+def _berhu(prediction: Tensor, targets: Targets, largest: Largest | None = None) -> Tensor:
+    depth, valid = (_target(name, among=targets) for name in ("depth", "mask_valid"))
+    return berhu(prediction, target=depth, valid=valid, largest=largest)
 
 
-@named_loss("l1")
-def _l1(prediction: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+@named_loss("l1", count=_valid_pixels)
+def _l1(prediction: Tensor, targets: Targets) -> Tensor:
     return masked_l1(prediction, target=_target("depth", among=targets), valid=_target("mask_valid", among=targets))
 
 
-@named_loss("target_l1")
-def _target_l1(prediction: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+@named_loss("target_l1", count=_valid_pixels)
+def _target_l1(prediction: Tensor, targets: Targets) -> Tensor:
     return masked_l1(prediction, target=_target("target", among=targets), valid=_target("mask_valid", among=targets))
 
 
 @named_loss("label_cross_entropy")
-def _label_cross_entropy(prediction: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+def _label_cross_entropy(prediction: Tensor, targets: Targets) -> Tensor:
     return label_cross_entropy(prediction, labels=_target("label", among=targets))
 
 
 class LabelLoss(nn.Module):
     """Use an OpenMMLab loss for label maps, such as mmsegmentation's."""
 
+    has_threshold = False
+
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__()
         self.criterion = MODELS.build(dict(config))
 
-    def forward(self, prediction: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+    def count(self, targets: Targets) -> Tensor:
+        """Count what mmsegmentation's cross-entropy averages over; losses without its options are means of samples.
+
+        With `class_weight` it divides by the weights of the labelled pixels, with `avg_non_ignore` by their number,
+        without either by the number of all pixels.
+        """
+        labels = _target("semseg", among=targets)
+        labelled = labels != IGNORE_LABEL
+        weights = getattr(self.criterion, "class_weight", None)
+        if weights is not None:
+            return torch.as_tensor(weights)[labels[labelled].cpu()].sum()
+        return labelled.sum() if getattr(self.criterion, "avg_non_ignore", False) else samples(targets)
+
+    def forward(self, prediction: Tensor, targets: Targets, largest: Largest | None = None) -> Tensor:
         loss: Tensor = self.criterion(prediction.float(), _target("semseg", among=targets), ignore_index=IGNORE_LABEL)
         return loss
 
 
 @MODELS.register_module()
-class MultiMAETransfer(BaseModel):  # type: ignore[misc]  # mmengine is untyped
+class MultiMAETransfer(ModelFromFile, AveragedModel):
     """Fine-tune a `MultiMAE` backbone with a head.
 
     `main_modalities`: the inputs whose tokens the head reads, all by default; the others are only attended to. `loss`:
@@ -95,7 +151,8 @@ class MultiMAETransfer(BaseModel):  # type: ignore[misc]  # mmengine is untyped
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
-        self.criterion: TransferLoss = _loss_called(loss) if isinstance(loss, str) else LabelLoss(loss)
+        self.criterion = _loss_called(loss) if isinstance(loss, str) else LabelLoss(loss)
+        self.has_threshold = self.criterion.has_threshold
         self.backbone = MODELS.build({**backbone, "out_modalities": main_modalities})
         derived = {"dim": self.backbone.dim, "num_main": len(self.backbone.out_modalities)}
         self.head = MODELS.build({**derived, **head})
@@ -103,6 +160,10 @@ class MultiMAETransfer(BaseModel):  # type: ignore[misc]  # mmengine is untyped
         self._frozen = _frozen_parts(self.backbone, num_tuned_blocks=num_tuned_blocks)
         for part in self._frozen:
             part.requires_grad_(False)
+
+    def load_file(self, path: str, **settings: Any) -> LoadReport:
+        """Load a file as `load_model` does, a head included; `init_cfg` of the backbone wants none."""
+        return load_model(self, path, **settings)
 
     def train(self, mode: bool = True) -> "MultiMAETransfer":
         super().train(mode)
@@ -117,6 +178,7 @@ class MultiMAETransfer(BaseModel):  # type: ignore[misc]  # mmengine is untyped
         targets: Mapping[str, Tensor] | None = None,
         meta: Mapping[str, Any] | None = None,
         mode: Literal["tensor", "loss", "predict"] = "tensor",
+        largest: Largest | None = None,
     ) -> Float[Tensor, "batch outputs *map"] | dict[str, Tensor] | list[Float[Tensor, "outputs *map"]]:
         """Dispatch as mmengine asks: "loss" to `loss`, "predict" to `predict`, "tensor" to the raw outputs."""
         if mode == "tensor":
@@ -125,7 +187,7 @@ class MultiMAETransfer(BaseModel):  # type: ignore[misc]  # mmengine is untyped
             return self.predict(inputs)
         if targets is None:
             raise ValueError("mode='loss' needs targets, got None")
-        return self.loss(inputs, targets=targets)
+        return self.loss(inputs, targets=targets, largest=largest)
 
     def predict_raw(self, inputs: Mapping[str, Tensor]) -> Float[Tensor, "batch outputs *map"]:
         """Return what the head makes: a map at the size of the input, or a vector of class logits."""
@@ -135,7 +197,7 @@ class MultiMAETransfer(BaseModel):  # type: ignore[misc]  # mmengine is untyped
         outputs: Tensor = self.head(encoded, image_size=image_size)
         return outputs
 
-    def remember(self, inputs: Mapping[str, Tensor], *, targets: Mapping[str, Tensor]) -> None:
+    def remember(self, inputs: Mapping[str, Tensor], *, targets: Targets) -> None:
         """Show a head that learns by heart (`NeighbourHead`) a batch of training data."""
         self.head.remember(self.backbone.forward_layers(inputs), targets=targets)
 
@@ -161,12 +223,21 @@ class MultiMAETransfer(BaseModel):  # type: ignore[misc]  # mmengine is untyped
         window = self.backbone.image_size // self.backbone.patch_size
         return slide(inputs, forward=self.predict_raw, grid=self.backbone.grid(inputs), window=window)
 
-    def loss(self, inputs: Mapping[str, Tensor], *, targets: Mapping[str, Tensor]) -> dict[str, Float[Tensor, ""]]:
-        """Return the one loss, averaged over the valid pixels or the samples of the batch."""
+    def counts(self, batch: Batch) -> dict[str, Tensor]:
+        """Return over how many valid pixels or samples of a batch the loss is averaged."""
+        return {"loss": self.criterion.count(batch["targets"])}
+
+    def loss(
+        self, inputs: Mapping[str, Tensor], *, targets: Targets, largest: Largest | None = None
+    ) -> dict[str, Float[Tensor, ""]]:
+        """Return the one loss, averaged over the valid pixels or the samples of the batch.
+
+        `largest`: what a threshold is drawn by where the batch is a part of a step, see `berhu`.
+        """
         if self.mixing is not None:
             mixed = self.mixing(inputs, labels=_target("label", among=targets))
             inputs, targets = mixed.inputs, {**targets, "label": mixed.labels}
-        return {"loss": self.criterion(self.predict_raw(inputs), targets)}
+        return {"loss": self.criterion(self.predict_raw(inputs), targets, largest)}
 
 
 def _loss_called(name: str) -> TransferLoss:

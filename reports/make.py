@@ -10,9 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from multimae.door import enter, explained
 from multimae.record.files import write_atomically, write_text
 from multimae.record.paths import SuiteDir
 from multimae.record.state import SILENT_AFTER_S
+from multimae.record.text import tell
 from reports.read.freshness import is_fresh, look, remember
 from reports.read.results import SuiteResults, read_suite, to_frame
 
@@ -81,6 +83,7 @@ def make_report(runs_dir: Path, suite: str) -> Report:
     return report
 
 
+@explained("report")
 def main(argv: Sequence[str] | None = None) -> int:
     """Make one report from the command line; 2 when there is no such suite."""
     parser = argparse.ArgumentParser(prog="report", description="Make the report of a suite from its run directories.")
@@ -90,9 +93,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         report = make_report(arguments.runs_dir, arguments.suite)
     except FileNotFoundError as error:
-        print(error, file=sys.stderr)
+        tell(error, stream="err")
         return 2
-    print(report.html)
+    tell(report.html)
     return 0
 
 
@@ -159,4 +162,4 @@ def _expiry(results: SuiteResults, *, now: float) -> float | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(enter(main, name="report"))

@@ -7,12 +7,13 @@ import random
 import re
 import shlex
 import time
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import submitit
-from submitit.core.utils import FailedJobError, FailedSubmissionError
+from submitit.core.utils import CommandFunction, FailedJobError, FailedSubmissionError
 
 from multimae.record.job import JobState
 from slurm.cluster import Cluster, ComesBack, Resources
@@ -105,7 +106,7 @@ class SlurmLauncher:
         for pause in (*_RETRY_AFTER_S, None):
             try:
                 with contextlib.redirect_stderr(io.StringIO()):  # the exception says it again
-                    return str(executor._submit_command(f"exec {shlex.join(command)}").job_id)
+                    return executor.submit_line(f"exec {shlex.join(command)}")
             except (FailedJobError, FailedSubmissionError) as error:
                 if pause is None or not _is_transient(error):
                     raise SubmissionError(_refusal(error, name=name, cluster=self.cluster)) from error
@@ -120,9 +121,19 @@ class SlurmLauncher:
 class _CommandExecutor(submitit.SlurmExecutor):  # type: ignore[misc]  # submitit's types are not followed
     """submitit's Slurm executor, submitting through sbatch with a time limit and without variables of an outer job.
 
-    `_submit_command` takes a command as it is; the documented `submit` would pickle a function and start it behind a
-    wrapper that answers SIGUSR2 by itself, guessing between time-out and preemption.
+    The documented `submit` would pickle a function and start it behind a wrapper that answers SIGUSR2 by itself,
+    guessing between time-out and preemption. submitit's own way to submit a line takes %j and %a in the path of its
+    folder for patterns.
     """
+
+    def submit_line(self, line: str) -> str:
+        """Submit a line of shell as it is; return the job's id."""
+        script = Path(self.folder) / ".submission.sh"
+        script.write_text(self._make_submission_file_text(line, uuid.uuid4().hex))
+        said = CommandFunction(self._make_submission_command(script), verbose=False)()
+        job_id = str(self._get_job_id_from_submission_command(said))
+        script.rename(script.with_name(f"{job_id}_submission.sh"))
+        return job_id
 
     def _make_submission_command(self, submission_file_path: Path) -> list[str]:
         unset = [flag for name in inherited_from_job(os.environ) for flag in ("-u", name)]

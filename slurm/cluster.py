@@ -1,7 +1,7 @@
 """What a job needs, and what the user's cluster wants to be told: `clusters.toml`, apart from the science."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -56,7 +56,7 @@ class Cluster:
 
 def load_cluster(path: Path | None = None, *, name: str | None = None) -> Cluster:
     """Read cluster `name`, by default the first, from `path` or else the first of SEARCH_PATHS that exists."""
-    file = path or next((found for place in SEARCH_PATHS if (found := place.expanduser()).is_file()), None)
+    file = path or next((place for place in _places() if place.is_file()), None)
     if file is None:
         if name is None:
             return Cluster()
@@ -70,12 +70,21 @@ def load_cluster(path: Path | None = None, *, name: str | None = None) -> Cluste
     return _cluster(tables[name], name=name, file=file)
 
 
+def _places() -> Iterator[Path]:
+    """Yield where a clusters file may lie; without a home folder there is one place less."""
+    for place in SEARCH_PATHS:
+        try:
+            yield place.expanduser()
+        except RuntimeError:
+            continue
+
+
 def _read_tables(file: Path) -> dict[str, Any]:
     try:
         tables = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ClusterError(f"cannot read the clusters file {file}: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError, or bytes that are no text
         raise ClusterError(f"{file} is not valid TOML: {error}") from error
     stray = [key for key, value in tables.items() if not isinstance(value, dict)]
     if stray or not tables:

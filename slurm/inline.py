@@ -32,6 +32,10 @@ class InlineLauncher:
             except KeyboardInterrupt:
                 process.wait()  # the terminal sent it to the job as well: let it write how it ended
                 raise
+            except BaseException:
+                process.terminate()
+                process.wait()
+                raise
         return f"inline-{process.pid}"
 
     def states(self, ids: Iterable[str]) -> Mapping[str, JobState]:

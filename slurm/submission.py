@@ -8,6 +8,7 @@ from pathlib import Path
 
 from multimae.record.attempt import Attempt, new_attempt, newest_job
 from multimae.record.job import Job
+from multimae.record.places import Places
 from slurm.cluster import Resources
 from slurm.errors import SubmissionError
 from slurm.launcher import Launcher
@@ -21,15 +22,19 @@ def submit_attempt(
     resources: Resources,
     after: Sequence[str] = (),
     env: Mapping[str, str],
+    places: Places | None = None,
 ) -> Job:
     """Start the next attempt of a run; `command` is given the attempt's number, the job is named after the folder.
 
+    The attempt reads in `places`, wherever config.py is told to read later.
     `after` are ids of jobs that have to end well first: only those that still wait or run, Slurm forgets the others.
     """
     attempt = new_attempt(run_dir)
     name, number = run_dir.absolute().name, attempt.number
     intent = Job(attempt=number, job_id=None, executor=launcher.name, submitted=time.time(), name=name)
     intent.write(attempt.files.job)
+    if places is not None:
+        places.write(attempt.files.places)
     try:
         job_id = launcher.submit(
             command(number), attempt_dir=attempt.folder, name=name, resources=resources, after=after, env=env

@@ -1,11 +1,19 @@
 """Classification: one class for every sample."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Interval
 
 from benchmarks.kind import Config, Setup, TransferKind
-from benchmarks.recipes import TransferRecipe
+from benchmarks.ranges import Matches, NotAbove
+from benchmarks.recipes import BelowOne, Share, TransferRecipe
 from multimae.data.spec import DatasetSpec
+
+RAND_AUGMENT = Matches(
+    r"(rand(-((mstd|mmax|inc|m|n|p)\d+(\.\d+)?|t\w*))*)?",
+    "timm's description of a RandAugment, such as rand-m9-mstd0.5-inc1, or nothing",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,12 +24,12 @@ class ClassificationRecipe(TransferRecipe):
     empty. `pool`: what the classifier reads, the mean of all tokens or the global token.
     """
 
-    scale_min: float = 0.08
-    scale_max: float = 1.0
-    mixup: float = 0.0
-    cutmix: float = 0.0
-    label_smoothing: float = 0.0
-    rand_augment: str = ""
+    scale_min: Annotated[float, Interval(gt=0, le=1), NotAbove("scale_max")] = 0.08
+    scale_max: Share = 1.0
+    mixup: Annotated[float, Ge(0)] = 0.0
+    cutmix: Annotated[float, Ge(0)] = 0.0
+    label_smoothing: BelowOne = 0.0
+    rand_augment: Annotated[str, RAND_AUGMENT] = ""
     pool: Literal["mean", "global"] = "mean"
 
 

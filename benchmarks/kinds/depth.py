@@ -27,7 +27,7 @@ class DepthKind(TransferKind[TransferRecipe]):
         }
 
     def evaluation(self, setup: Setup[TransferRecipe], *, common: Config, protocol: str) -> Config:
-        return {"type": "multimae.DepthEvaluation", **common, "protocol": protocol}
+        return {"type": "multimae.DepthEvaluation", **common, "protocol": protocol, **setup.padded}
 
     def evaluator(self, dataset: DatasetSpec, *, protocol: str) -> Config:
         return {

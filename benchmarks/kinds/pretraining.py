@@ -1,11 +1,17 @@
 """Pre-training: hidden patches of all modalities are predicted from the visible ones (paper, section 3)."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Interval
 
 from benchmarks.kind import Config, Setup, TaskKind
-from benchmarks.recipes import Recipe
+from benchmarks.ranges import NotAbove, OneOf
+from benchmarks.recipes import Recipe, Share
 from multimae.data.spec import DatasetSpec
+from multimae.tables.modalities import MODALITIES
+
+DECODED = (*MODALITIES, "norm_rgb")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,16 +24,16 @@ class PretrainingRecipe(Recipe):
     on samples that lack modalities, too.
     """
 
-    num_visible_tokens: int = 98
-    alphas: tuple[float, ...] = (1.0,)
+    num_visible_tokens: Annotated[int, Ge(1)] = 98
+    alphas: tuple[Annotated[float, Gt(0)], ...] = (1.0,)
     sampling: Literal["dirichlet", "uniform_subsets"] = "dirichlet"
     rgb_targets: Literal["both", "pixels", "normalised"] = "both"
     loss_weighting: Literal["equal", "uncertainty"] = "equal"
-    balancer_lr_scale: float = 1.0
-    full_precision_outputs: tuple[str, ...] = ()
+    balancer_lr_scale: Annotated[float, Ge(0)] = 1.0
+    full_precision_outputs: tuple[Annotated[str, OneOf("output", DECODED)], ...] = ()
     missing: Literal["error", "allow"] = "error"
-    crop_scale_min: float = 0.2
-    crop_scale_max: float = 1.0
+    crop_scale_min: Annotated[float, Interval(gt=0, le=1), NotAbove("crop_scale_max")] = 0.2
+    crop_scale_max: Share = 1.0
 
 
 class PretrainingKind(TaskKind[PretrainingRecipe]):

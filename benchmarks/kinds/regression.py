@@ -26,7 +26,13 @@ class RegressionKind(TransferKind[TransferRecipe]):
         }
 
     def evaluation(self, setup: Setup[TransferRecipe], *, common: Config, protocol: str) -> Config:
-        return {"type": "multimae.RegressionEvaluation", **common, "target": setup.target, "protocol": protocol}
+        return {
+            "type": "multimae.RegressionEvaluation",
+            **common,
+            "target": setup.target,
+            "protocol": protocol,
+            **setup.padded,
+        }
 
     def evaluator(self, dataset: DatasetSpec, *, protocol: str) -> Config:
         return {"type": "multimae.RegressionMetric", "protocol": protocol}

@@ -33,7 +33,7 @@ class SemsegKind(TransferKind[TransferRecipe]):
         # Windows slide over an image whose shorter side is one window long.
         slides = setup.recipe.inference == "slide" and protocol == "standard"
         side = {"side": "shorter"} if slides else {}
-        return {"type": "multimae.SemsegEvaluation", **common, "protocol": protocol, **side}
+        return {"type": "multimae.SemsegEvaluation", **common, "protocol": protocol, **side, **setup.padded}
 
     def evaluator(self, dataset: DatasetSpec, *, protocol: str) -> Config:
         return {"type": "multimae.SegmentationMetric", "num_classes": dataset.num_classes, "protocol": protocol}

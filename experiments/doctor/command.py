@@ -12,6 +12,8 @@ from experiments.doctor.finding import Finding, Verdict, exit_code
 from experiments.doctor.folders import check_folders
 from experiments.doctor.scheduler import check_scheduler
 from experiments.plan.errors import UsageError
+from multimae.door import explained
+from multimae.record.text import tell
 from slurm.cluster import ClusterError, load_cluster
 
 MARKS: dict[Verdict, str] = {"well": "ok", "note": "note", "wrong": "WRONG"}
@@ -32,13 +34,14 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
+@explained("multimae doctor")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     arguments = parser().parse_args(argv)
     try:
         findings = _show(look(arguments), quiet=arguments.json)
     except UsageError as error:
-        print(f"multimae doctor: {error}", file=sys.stderr)
+        tell(f"multimae doctor: {error}", stream="err")
         return error.exit_code
     if arguments.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=1, ensure_ascii=False))
@@ -65,5 +68,6 @@ def _show(findings: Iterator[Finding], *, quiet: bool) -> list[Finding]:
         shown.append(finding)
         if not quiet:
             fix = f"\n{'':21}{finding.fix}" if finding.fix and finding.verdict != "well" else ""
-            print(f"{MARKS[finding.verdict]:6} {finding.area:12}  {finding.said}{fix}", flush=True)
+            tell(f"{MARKS[finding.verdict]:6} {finding.area:12}  {finding.said}{fix}")
+            sys.stdout.flush()
     return shown

@@ -2,21 +2,21 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-import multimae
+from experiments.drive.carrying import keep_code
 from experiments.drive.decide import decide
 from experiments.drive.work import Machine, Work
 from multimae.record.attempt import newest_job
-from multimae.record.job import JobState
-from multimae.record.paths import RunDir, SuiteDir
+from multimae.record.job import Job, JobState
+from multimae.record.paths import RunDir
 from multimae.record.state import ACTIVE, RunState, run_state, with_dependencies
+from multimae.record.text import one_line
 from slurm.choosing import observe
 from slurm.cluster import Resources
 from slurm.launcher import Launcher
-from slurm.snapshot import snapshot
 from slurm.submission import recover, submit_attempt
 
 
@@ -26,11 +26,21 @@ class Driver:
     Runs that paused at a rung go on once they are `promoted`.
     """
 
-    def __init__(self, works: Iterable[Work], *, suite_dir: Path, launcher: Launcher, machine: Machine) -> None:
+    def __init__(
+        self,
+        works: Iterable[Work],
+        *,
+        suite_dir: Path,
+        launcher: Launcher,
+        machine: Machine,
+        hear: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        """`hear` is told which runs are started again, and why."""
         self.works = {work.key: work for work in works}
         self.suite_dir = suite_dir
         self.launcher = launcher
         self.machine = machine
+        self.hear = hear
         self.submissions: Counter[str] = Counter()
         self.promoted: set[str] = set()
 
@@ -44,15 +54,7 @@ class Driver:
 
     def look(self) -> dict[str, RunState]:
         """Return every run's state now, in the order of the work; a run whose dependency is lost is blocked."""
-        jobs = {key: newest_job(work.folder) for key, work in self.works.items()}
-        unfinished = [job for key, job in jobs.items() if job and not self._finished(key)]
-        # Asked before the files are looked at: a job that ends in between has left its files by then.
-        job_states = observe(unfinished, launcher=self.launcher)
-        now = time.time()
-        own: dict[str, RunState] = {}
-        for key, job in jobs.items():
-            known = job_states.get(job.job_id, JobState.UNKNOWN) if job and job.job_id else JobState.UNKNOWN
-            own[key] = run_state(self.works[key].folder, now=now, job_state=known)
+        own = look_at({key: work.folder for key, work in self.works.items()}, launcher=self.launcher)
         return with_dependencies(
             own, depends_on={key: work.needs for key, work in self.works.items()}, is_lost=self.is_lost
         )
@@ -71,20 +73,18 @@ class Driver:
         """Submit every run that should start, can start and fits; return their keys."""
         submitted: list[str] = []
         for key, work in self.works.items():
-            wanted = decide(states[key], submissions=self.submissions[key]).submit or (
-                states[key].status == "paused" and key in self.promoted
-            )
+            decision = decide(states[key], submissions=self.submissions[key])
+            wanted = decision.submit or (states[key].status == "paused" and key in self.promoted)
             waits_for = [need for need in work.needs if states[need].status != "finished"]
             if not wanted or (waits_for and not self.launcher.has_queue):
                 continue
             if not self.launcher.has_queue and not self._fits(work.resources, states=states, submitted=submitted):
                 break
-            self._submit(work, waits_for=waits_for)
+            job = self._submit(work, waits_for=waits_for)
             submitted.append(key)
+            if job.attempt > 1 and decision.submit:
+                self.hear(f"{key}: attempt {job.attempt}, {one_line(decision.why)}")
         return submitted
-
-    def _finished(self, key: str) -> bool:
-        return RunDir(self.works[key].folder).result.exists()
 
     def _fits(self, asked: Resources, *, states: Mapping[str, RunState], submitted: Sequence[str]) -> bool:
         active = [key for key, state in states.items() if state.status in ACTIVE] + list(submitted)
@@ -93,19 +93,35 @@ class Driver:
             return not in_use
         return sum(used.cpus for used in in_use) + asked.cpus <= max(self.machine.cores, asked.cpus)
 
-    def _submit(self, work: Work, *, waits_for: Sequence[str]) -> None:
+    def _submit(self, work: Work, *, waits_for: Sequence[str]) -> Job:
         needed = [newest_job(self.works[need].folder) for need in waits_for]
-        submit_attempt(
+        job = submit_attempt(
             work.folder,
             launcher=self.launcher,
             command=work.command,
             resources=work.resources,
             after=[job.job_id for job in needed if job and job.job_id],
             env=work.environment(code=self.code),
+            places=work.places,
         )
         self.submissions[work.key] += 1
+        return job
 
     @cached_property
     def code(self) -> Path:
-        """The copy of the library that this driver's jobs run: of the code that the plan's digests were made from."""
-        return snapshot(Path(multimae.__file__).parent, into=SuiteDir(self.suite_dir).code)
+        """The copy of the code that this driver's jobs run: the one that the plan's digests were made from."""
+        return keep_code(self.suite_dir)
+
+
+def look_at(folders: Mapping[str, Path], *, launcher: Launcher) -> dict[str, RunState]:
+    """Return the state of the run in each folder now, what others of them do left out."""
+    jobs = {key: newest_job(folder) for key, folder in folders.items()}
+    unfinished = [job for key, job in jobs.items() if job and not RunDir(folders[key]).result.exists()]
+    # Asked before the files are looked at: a job that ends in between has left its files by then.
+    job_states = observe(unfinished, launcher=launcher)
+    now = time.time()
+    own: dict[str, RunState] = {}
+    for key, job in jobs.items():
+        known = job_states.get(job.job_id, JobState.UNKNOWN) if job and job.job_id else JobState.UNKNOWN
+        own[key] = run_state(folders[key], now=now, job_state=known)
+    return own

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from experiments.drive.work import Machine, Work, execution
 from experiments.plan.planning import PlannedRun, kind_of
+from experiments.plan.render import places_of
 from slurm.cluster import Resources
 
 
@@ -22,6 +23,7 @@ def work_of(planned: PlannedRun, *, suite_dir: Path, machine: Machine) -> Work:
         command=execution(folder, devices=devices),
         resources=resources_of(planned, machine=machine),
         processes=devices,
+        places=places_of(planned),
         needs=planned.depends_on,
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from multimae.record.places import Places
 from slurm.cluster import Resources
 
 # A training step frees and asks again for the same large blocks; glibc gives them back to the system in between unless
@@ -17,8 +18,8 @@ ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str
 class Work:
     """A run to be brought to its end.
 
-    `command` is given the number of the attempt. `processes` share the CPUs asked for. `needs` are the keys of what has
-    to be finished before.
+    `command` is given the number of the attempt. `processes` share the CPUs asked for. `places` are where it reads,
+    None where its config says so for good. `needs` are the keys of what has to be finished before.
     """
 
     key: str
@@ -26,6 +27,7 @@ class Work:
     command: Callable[[int], Sequence[str]]
     resources: Resources
     processes: int = 1
+    places: Places | None = None
     needs: tuple[str, ...] = ()
 
     def environment(self, *, code: Path) -> dict[str, str]:

@@ -13,6 +13,7 @@ from multimae.data.dataset import OpenedDataset
 from multimae.data.open import find_dataset, open_dataset
 from multimae.data.sample import DataError, DataNotFoundError, SampleMaps, Samples
 from multimae.data.spec import DatasetSpec, known_names, spec
+from multimae.door import in_words
 from multimae.rooms.archive import unpack
 
 STAND_INS: Mapping[str, str] = MappingProxyType({"nyuv2_13": "rooms_13", "rooms_13": "rooms_13"})
@@ -22,11 +23,25 @@ LABELLED = ("depth", "semseg", "normal")
 
 def find_all_data(runs: Sequence[SuiteRun], *, data_root: Path | None) -> Mapping[str, Data]:
     """Return the data that runs read, by the name of the data set each asks for."""
+    if data_root is None:
+        _require_known(runs)
     readers: dict[str, list[SuiteRun]] = {}
     for run in runs:
         readers.setdefault(run.dataset_name if data_root else stand_in(run.dataset_name), []).append(run)
     found = {name: find_data(some[0].dataset, data_root=data_root, runs=some) for name, some in readers.items()}
     return found if data_root else {run.dataset_name: found[stand_in(run.dataset_name)] for run in runs}
+
+
+def _require_known(runs: Sequence[SuiteRun]) -> None:
+    """Raise PreconditionError where rooms would stand in for a data set that a suite describes itself."""
+    for run in runs:
+        dataset = run.dataset
+        if isinstance(dataset, str) or (dataset.name in known_names() and dataset == spec(dataset.name)):
+            continue
+        raise PreconditionError(
+            f"{run.task.name} reads {dataset.name!r}, a data set that the suite describes: pass the folder that holds "
+            "it as --data-root DIR, or choose --dataset rooms to try the suite on rooms"
+        )
 
 
 def stand_in(dataset: str) -> str:
@@ -41,20 +56,23 @@ def find_data(dataset: str | DatasetSpec, *, data_root: Path | None, runs: Seque
         described = spec(stand_in(described.name))
     try:
         opened = find_dataset(data_root, described) if data_root else open_dataset(unpack(cache_dir()), described)
-        wanted = [_folders(run) for run in runs]
+        folders = tuple(sorted({folder for run in runs for folder in _folders(run)}))
         counts = {split: min(len(_samples(opened, split, run)) for run in _different(runs)) for split in opened.splits}
         data = Data(
             name=described.name,
             described=None if data_root is None or isinstance(dataset, str) else dataset,
             root=opened.root.resolve(),
-            fingerprint=opened.fingerprint(opened.splits, sorted(set().union(*wanted))),
+            fingerprint=opened.fingerprint(opened.splits, folders),
+            folders=folders,
             num_train=counts["train"],
             num_test=counts["test"],
             num_val=counts.get("val", 0),
             num_labels=len(opened.class_names()) if any(kind_of(run).wants_classes for run in runs) else 0,
         )
-    except (DataError, OSError) as error:
+    except DataError as error:
         raise PreconditionError(str(error)) from error
+    except OSError as error:
+        raise PreconditionError(in_words(error)) from error
     unlabelled = [run.name for run in runs if kind_of(run).wants_classes and not data.num_labels]
     if unlabelled:
         raise PreconditionError(

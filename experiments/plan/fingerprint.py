@@ -24,9 +24,11 @@ NEUTRAL = (
     "multimae.pictures",
     "multimae.train",
     "multimae.named",
+    "multimae.options",
     "multimae.shapes",
     "multimae.tables.metrics",
     "multimae.engine.failures",
+    "multimae.engine.places",
     "multimae.engine.ranks",
     "multimae.engine.results",
     "multimae.engine.signals",
@@ -49,7 +51,7 @@ class Code:
 def digest(value: Any) -> str:
     """Return the SHA-256 of a JSON value, the same whatever the order of its keys."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()
 
 
 def code_of(modules: Sequence[str], *, scores_train: bool = False) -> Code:

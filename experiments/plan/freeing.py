@@ -17,6 +17,8 @@ Sort = Literal[
     "optimizer states", "checkpoints of runs in no plan", "copies of the code", "leftovers of killed writers"
 ]
 BYTES_PER_NUMBER = 4
+CARRIED_FOR_S = 7 * 24 * 3600.0
+"""So long a process may still be waiting to carry a plan out, such as the job that drives a search."""
 MORE_THAN_WEIGHTS = 1.5
 """A checkpoint that is larger than its weights by this much holds the optimizer's state, too."""
 
@@ -46,9 +48,11 @@ def unneeded(suite_dir: Path) -> Iterator[Freed]:
             yield from _of_finished(folder)
         for path in sorted(folder.rglob(".*.tmp")):
             yield _file("leftovers of killed writers", path)
-    if not active:
+    carried = sorted(SuiteDir(suite_dir).carried.glob("*.pickle"))
+    if not active and not any(time.time() - path.stat().st_mtime < CARRIED_FOR_S for path in carried):
         copies = SuiteDir(suite_dir).code
         yield from (_folder("copies of the code", path) for path in sorted(copies.glob("*")) if path.is_dir())
+        yield from (_file("leftovers of killed writers", path) for path in carried)
 
 
 def _needed(suite_dir: Path) -> set[str] | None:

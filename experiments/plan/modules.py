@@ -1,17 +1,15 @@
 """Load a Python file by its path, whoever wrote it."""
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 from experiments.plan.errors import UsageError
+from multimae.own_files import OwnFileError, load_file
 
 
 def load_module(path: Path, *, kind: str) -> ModuleType:
-    """Execute the file at `path` as a module named after its kind and stem."""
-    spec = importlib.util.spec_from_file_location(f"{kind}_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise UsageError(f"{path} cannot be imported as Python")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """Execute the file at `path` as a module; what is wrong with it is a wrong setting."""
+    try:
+        return load_file(path, kind=kind)
+    except OwnFileError as error:
+        raise UsageError(str(error)) from error

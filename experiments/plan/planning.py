@@ -9,6 +9,8 @@ from benchmarks.kind import Config, Setup, TaskKind
 from benchmarks.kinds import kind
 from benchmarks.recipes import Recipe
 from experiments.plan.fingerprint import Code, code_of, digest, environment
+from experiments.plan.folders import require_folder_name
+from experiments.plan.patches import check_patches
 from experiments.plan.suite import SuiteRun
 from multimae.data.spec import DatasetSpec, spec
 from multimae.record.run import PROTOCOL
@@ -23,6 +25,7 @@ class Data:
     """The data set a run reads: where it lies and what its files are.
 
     `num_val` 0 means that validation is held out of the training split, `num_labels` 0 that samples have no classes.
+    `folders` are those of modalities that the fingerprint covers.
     `described` is a data set that the suite describes itself.
     """
 
@@ -34,6 +37,7 @@ class Data:
     num_test: int
     num_val: int = 0
     num_labels: int = 0
+    folders: tuple[str, ...] = ()
 
     @property
     def spec(self) -> DatasetSpec:
@@ -79,13 +83,14 @@ def make_plan(
     plan: list[PlannedRun] = []
     pretrainings: dict[str, PlannedRun] = {}
     for run in runs:
+        check_patches(run, scope=kind_of(run).scope)
         source = pretrainings.get(run.checkpoint)
         code = _code(run, data=data[run.dataset_name])
         parts = _parts(run, code=code, data=data[run.dataset_name], source=source)
         planned = PlannedRun(
             run=run,
             data=data[run.dataset_name],
-            key=key_of(run.name, parts),
+            key=key_of(require_folder_name("run", run.name), parts),
             parts=parts,
             scoring={**code.scoring, **_protocols(run, data=data[run.dataset_name])},
             depends_on=(source.key,) if source else (),
@@ -119,6 +124,7 @@ def setup_of(run: SuiteRun, *, data: Data) -> Setup[Any]:
         loss=run.task.loss,
         dataset=data.spec,
         num_labels=data.num_labels,
+        patch_size=run.patch_size,
     )
 
 
@@ -193,7 +199,7 @@ def _parts(run: SuiteRun, *, code: Code, data: Data, source: PlannedRun | None) 
 def _start_of(run: SuiteRun, *, source: PlannedRun | None) -> dict[str, str]:
     if source:
         return {source.run.task.name: source.key}
-    return {run.weights.name: run.weights.digest} if run.weights else {}
+    return {run.weights.name: run.weights.identity} if run.weights else {}
 
 
 def settings(run: SuiteRun) -> dict[str, Any]:

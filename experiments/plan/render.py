@@ -1,5 +1,6 @@
 """Render a planned run to the mmengine config its job executes: a pure function to plain values."""
 
+import ast
 import math
 import pprint
 from collections.abc import Mapping
@@ -8,13 +9,14 @@ from typing import Any, Literal
 
 from benchmarks.kind import Config
 from benchmarks.recipes import Recipe
+from experiments.plan.images import images_of
 from experiments.plan.planning import Data, PlannedRun, kind_of, modules_of, setup_of
 from experiments.plan.render_data import evaluations, micro_batch_size, train_dataloader, validation
 from experiments.plan.suite import SuiteRun
 from multimae.record.paths import CheckpointDir, RunDir
+from multimae.record.places import Places
 from multimae.tables.sizes import SIZES
 
-PATCH_SIZE = 16
 LOGS_PER_RUN = 100
 CHECKPOINTS_PER_RUN = 20
 Keep = Literal["weights", "all", "none"]
@@ -33,7 +35,12 @@ def render(planned: PlannedRun, *, keep: Keep = "weights") -> Config:
         "default_scope": "mmengine",
         "model": _model(run, data=data),
         "train_dataloader": train_dataloader(run, data=data),
-        "train_cfg": {"type": "IterBasedTrainLoop", "max_iters": steps},
+        "train_cfg": {
+            "type": "multimae.StepLoop",
+            "max_iters": steps,
+            "num_micro_batches": recipe.batch_size // micro_batch_size(recipe),
+            "loss_average": recipe.loss_average,
+        },
         "optim_wrapper": _optim_wrapper(run),
         "param_scheduler": [_schedule(recipe, steps=steps)],
         "randomness": {"seed": run.seed},
@@ -43,7 +50,8 @@ def render(planned: PlannedRun, *, keep: Keep = "weights") -> Config:
             "target": kind.predicts(run.task.target),
             "dataset": data.for_jobs,
             "fit": kind.fit(recipe),
-            "init_from": _init_from(planned),
+            "init_from": places_of(planned).weights or None,
+            **_read_as(run),
             "new_modalities": list(kind.new_modalities(recipe)),
             "log_interval": max(1, steps // LOGS_PER_RUN),
             "checkpoint_interval": max(1, steps // CHECKPOINTS_PER_RUN),
@@ -65,20 +73,25 @@ def as_python(config: Mapping[str, Any], *, title: str) -> str:
     return f'"""{title}"""\n\n' + "\n".join(assignments) + "\n"
 
 
+def from_python(text: str) -> Config | None:
+    """Read what `as_python` wrote; None where somebody has made more than plain values of it."""
+    try:
+        assignments = [node for node in ast.parse(text).body if isinstance(node, ast.Assign)]
+        return {ast.unparse(node.targets[0]): ast.literal_eval(node.value) for node in assignments}
+    except (SyntaxError, ValueError):
+        return None
+
+
 def num_steps(run: SuiteRun, *, data: Data) -> int:
-    """Return how many batches a training runs through; with accumulation, several make one optimizer step.
+    """Return how many optimizer steps a training takes, whatever micro-batches they are made of.
 
     An epoch leaves out its last, smaller step, as the reference's do. Nearest neighbours look at everything once.
     """
     recipe = run.recipe
-    kept = data.num_train if data.num_val else data.num_train - round(data.num_train * recipe.val_ratio)
-    trained_on = max(1, round(kept * recipe.train_ratio))
-    if recipe.num_train_images:
-        trained_on = min(trained_on, recipe.num_train_images)
+    trained_on = images_of(run, data=data).train
     if kind_of(run).fit(recipe) == "neighbours":
         return math.ceil(trained_on / micro_batch_size(recipe))
-    batches = recipe.batch_size // micro_batch_size(recipe)
-    return recipe.epochs * max(1, trained_on // recipe.batch_size) * batches
+    return recipe.epochs * max(1, trained_on // recipe.batch_size)
 
 
 def learning_rate(recipe: Recipe) -> float:
@@ -86,12 +99,19 @@ def learning_rate(recipe: Recipe) -> float:
     return recipe.base_lr * recipe.batch_size / 256 if recipe.base_lr else recipe.lr
 
 
-def _init_from(planned: PlannedRun) -> str | None:
-    if planned.start:
-        return planned.start
+def places_of(planned: PlannedRun) -> Places:
+    """Return where a run reads now."""
+    weights = str(planned.run.weights.path) if planned.run.weights else ""
     if planned.depends_on:
-        return str(CheckpointDir(RunDir(Path("..") / planned.depends_on[0]).checkpoints).last)
-    return str(planned.run.weights.path) if planned.run.weights else None
+        weights = str(CheckpointDir(RunDir(Path("..") / planned.depends_on[0]).checkpoints).last)
+    return Places(data=str(planned.data.root), weights=planned.start or weights)
+
+
+def _read_as(run: SuiteRun) -> Config:
+    """Say how a file of weights is read, where that is not as usual."""
+    if run.weights is None or not run.weights.reading.words:
+        return {}
+    return {"read_as": {"weights": run.weights.reading.weights, "pixels": run.weights.reading.pixels}}
 
 
 def _model(run: SuiteRun, *, data: Data) -> Config:
@@ -100,10 +120,11 @@ def _model(run: SuiteRun, *, data: Data) -> Config:
         "type": "multimae.MultiMAE",
         "modalities": list(run.inputs),
         "image_size": run.recipe.input_size,
-        "patch_size": PATCH_SIZE,
+        "patch_size": run.patch_size,
         "dim": size.dim,
         "depth": size.depth,
         "num_heads": size.num_heads,
+        **({"num_global_tokens": run.num_global_tokens} if run.num_global_tokens != 1 else {}),
         "num_semseg_classes": dataset.num_classes,
         # Pseudo labels, counted from 0, know no "unlabelled".
         "semseg_padding": "extra_class" if dataset.first_label else "none",
@@ -116,7 +137,6 @@ def _optim_wrapper(run: SuiteRun) -> Config:
     wrapper: Config = {
         "type": {"fp32": "OptimWrapper", "bf16": "Bf16OptimWrapper", "fp16": "AmpOptimWrapper"}[recipe.precision],
         "optimizer": _optimizer(recipe),
-        "accumulative_counts": recipe.batch_size // micro_batch_size(recipe),
         "constructor": "multimae.LayerDecay",
     }
     if paramwise := kind_of(run).paramwise(recipe):

@@ -4,15 +4,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from benchmarks.kind import Config
 from experiments.plan.fingerprint import digest
 from experiments.plan.known import code_digest, first_scoring, trained_alike
-from experiments.plan.planning import PlannedRun, datasets_of, kind_of, settings
-from experiments.plan.render import Keep, as_python, render
+from experiments.plan.planning import Data, PlannedRun, datasets_of, kind_of, settings
+from experiments.plan.render import Keep, as_python, from_python, places_of, render
 from experiments.plan.why import difference
 from multimae.record.files import write_text
 from multimae.record.paths import CheckpointDir, RunDir
+from multimae.record.places import Places
 from multimae.record.result import Acceptance, Result
 from multimae.record.run import DataRead, Judged, Run
 from multimae.record.sweep import Sweep
@@ -28,16 +30,37 @@ def prepare(planned: PlannedRun, *, suite_dir: Path, keep: Keep = "weights") -> 
     recorded = Run.read(files.path)
     described = describe(planned)
     if recorded is not None and (recorded.digest, recorded.scoring) == (described.digest, described.scoring):
+        _follow_places(planned, recorded=recorded, suite_dir=suite_dir, keep=keep)
         reopen_to_score(planned, suite_dir=suite_dir)
         return files.path
     if recorded is not None:
         _adopt(planned, recorded=recorded, suite_dir=suite_dir)
     files.path.mkdir(parents=True, exist_ok=True)
-    title = f"{planned.key}: run again with `python -m multimae.train {planned.key}`."
-    write_text(files.config, as_python(render(planned, keep=keep), title=title))
+    _write_config(render(planned, keep=keep), folder=files.path)
     described.write(files.path)
     reopen_to_score(planned, suite_dir=suite_dir)
     return files.path
+
+
+def _follow_places(planned: PlannedRun, *, recorded: Run, suite_dir: Path, keep: Keep) -> None:
+    """Let config.py and run.json name the places of now, for whoever reads or runs them by hand.
+
+    Jobs that wait are not disturbed: each start has its places of its own.
+    """
+    files, wanted, dataset = RunDir(suite_dir / planned.key), places_of(planned), describe(planned).dataset
+    config = from_python(files.config.read_text("utf-8")) if files.config.exists() else None
+    if config is None:
+        _write_config(render(planned, keep=keep), folder=files.path)
+    elif Places.of_config(config) != wanted:
+        wanted.put_into(config)
+        _write_config(config, folder=files.path)
+    if recorded.dataset != dataset:
+        replace(recorded, dataset=dataset).write(files.path)
+
+
+def _write_config(config: Config, *, folder: Path) -> None:
+    title = f"{folder.name}: run again with `python -m multimae.train {folder.name}`."
+    write_text(RunDir(folder).config, as_python(config, title=title))
 
 
 def _adopt(planned: PlannedRun, *, recorded: Run, suite_dir: Path) -> None:
@@ -101,7 +124,7 @@ def describe(planned: PlannedRun) -> Run:
         seed=run.seed,
         size=run.size,
         profile=run.profile,
-        dataset=DataRead(name=data.name, root=str(data.root), fingerprint=data.fingerprint),
+        dataset=DataRead(name=data.name, root=str(data.root), fingerprint=data.fingerprint, folders=data.folders),
         depends_on=planned.depends_on,
         primary=Judged(metric=run.task.primary.metric, protocol=run.task.primary.protocol),
         settings=settings(run),
@@ -110,12 +133,26 @@ def describe(planned: PlannedRun) -> Run:
     )
 
 
+def _facts_of(data: Data) -> dict[str, Any]:
+    """Say of a data set what its report does, which may not know it: a suite can describe its own."""
+    facts = {"num_train": data.num_train, "num_test": data.num_test, "folder": data.root.name}
+    invalid = list(data.spec.invalid_depth)
+    return {**facts, "invalid_depth": invalid} if invalid else facts
+
+
 def sweep_of(
-    plan: Sequence[PlannedRun], *, title: str, command: Sequence[str], created: float, parent: str = ""
+    plan: Sequence[PlannedRun],
+    *,
+    title: str,
+    command: Sequence[str],
+    created: float,
+    parent: str = "",
+    source: Path | None = None,
 ) -> Sweep:
     """Say which runs a suite consists of now; older run directories stay but are no part of its table.
 
-    `parent` names what tracking keeps the runs under, for a search, whose runs become more.
+    `parent` names what tracking keeps the runs under, for a search, whose runs become more; `source` is the file that
+    describes the suite, None of one that ships.
     """
     first = plan[0].run
     read = datasets_of(plan)
@@ -123,14 +160,12 @@ def sweep_of(
         suite=first.suite,
         title=title,
         dataset="+".join(read),
-        datasets={
-            name: {"num_train": data.num_train, "num_test": data.num_test, "folder": data.root.name}
-            for name, data in read.items()
-        },
+        datasets={name: _facts_of(data) for name, data in read.items()},
         profile=first.profile,
         size=first.size,
         command=tuple(command),
         keys=tuple(planned.key for planned in plan),
         parent=parent,
+        source=str(source) if source else "",
         created=created,
     )

@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from benchmarks.kinds import kind, known_scopes
+from benchmarks.ranges import check_together
 from benchmarks.recipes import Recipe
 from benchmarks.task import Profile, Task
 from experiments.plan.errors import UsageError, unknown
@@ -15,17 +16,40 @@ def resolve_recipes(tasks: Sequence[Task], *, profile: Profile, overrides: Seque
 
     An override is `SCOPE.FIELD=VALUE`, its scope `recipe` (every transfer), `pretraining`, or a task's name.
     """
-    recipes = {task.name: task.recipes[profile] for task in tasks}
+    recipes = {task.name: _own(task, profile=profile) for task in tasks}
     scopes = {task.name: kind(task.kind).scope for task in tasks}
+    changes: dict[str, dict[str, Any]] = {name: {} for name in recipes}
     for override in overrides:
         target, separator, text = override.partition("=")
         scope, dot, field = target.strip().rpartition(".")
         if not separator or not dot:
             raise UsageError(f"--set takes SCOPE.FIELD=VALUE, for example recipe.lr=3e-4; got {override!r}")
         for name in _tasks_of(scope, scopes=scopes):
-            value = _parse(text.strip(), recipe=recipes[name], field=field, override=override)
-            recipes[name] = replace(recipes[name], **{field: value})
-    return recipes
+            changes[name][field] = _parse(text.strip(), recipe=recipes[name], field=field, override=override)
+    return {name: _changed(recipes[name], task=name, changes=some) for name, some in changes.items()}
+
+
+def _own(task: Task, *, profile: Profile) -> Recipe:
+    if profile not in task.recipes:
+        raise UsageError(f"task {task.name!r} has no recipe for --profile {profile}; it has {', '.join(task.recipes)}")
+    return task.recipes[profile]
+
+
+def _changed(recipe: Recipe, *, task: str, changes: Mapping[str, Any]) -> Recipe:
+    """Return the recipe with all of the changes, each checked on its own and beside the others."""
+    if "lr" in changes and changes.get("base_lr", recipe.base_lr):
+        base = changes.get("base_lr", recipe.base_lr)
+        raise UsageError(
+            f"--set changes lr of {task}, but its base_lr is {base} and wins; --set recipe.base_lr=0 as well, or "
+            "change base_lr instead"
+        )
+    try:
+        changed = replace(recipe, **changes)
+        check_together(changed)
+    except ValueError as error:
+        said = ", ".join(f"{name}={value}" for name, value in changes.items())
+        raise UsageError(f"{task}{f' with --set {said}' if said else ''}: {error}") from error
+    return changed
 
 
 def _tasks_of(scope: str, *, scopes: Mapping[str, str]) -> list[str]:

@@ -1,17 +1,20 @@
 """A plan as a person reads it, and as JSON."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
-from experiments.plan.planning import PlannedRun, datasets_of
-from experiments.plan.render import learning_rate, num_steps
+from experiments.plan.images import Images, images_of
+from experiments.plan.planning import PlannedRun, datasets_of, kind_of
+from experiments.plan.render import learning_rate, num_steps, places_of
 from experiments.plan.rundirs import standing_of_scores
+from experiments.plan.suite import PATCH_SIZE
 from experiments.plan.why import OLD_SCORES, SCORED_AGAIN, Cause
+from multimae.console import PlainConsole, plain_console
 from multimae.record.paths import CheckpointDir, RunDir
 from multimae.record.state import ACTIVE, run_state
 
@@ -39,16 +42,56 @@ def print_plan(plan: Sequence[PlannedRun], *, standings: Mapping[str, str], kept
             f"{learning_rate(run.recipe):g}",
             standings[planned.key],
         )
-    console = _console()
-    console.print(table)
-    console.print(f"checkpoints: about {size_text(kept)} on the disk when all have finished", highlight=False)
+    screen = _screen()
+    screen.print(table)
+    for line in (*places_read(plan), *_starts(plan), *_images(plan)):
+        screen.print(line)
+    screen.print(f"checkpoints: about {size_text(kept)} on the disk when all have finished")
+
+
+def _starts(plan: Sequence[PlannedRun]) -> Iterator[str]:
+    """Say once how each start is read and built, where that is not as usual."""
+    said = set()
+    for run in (planned.run for planned in plan):
+        facts = [f"#{word}" for word in (run.weights.reading.words if run.weights else ())]
+        if run.patch_size != PATCH_SIZE:
+            facts.append(f"patches of {run.patch_size} pixels")
+        if run.num_global_tokens != 1:
+            facts.append(f"{run.num_global_tokens} global tokens")
+        line = f"{run.checkpoint}: {', '.join(facts)}"
+        if facts and line not in said:
+            said.add(line)
+            yield line
+
+
+def _images(plan: Sequence[PlannedRun]) -> Iterator[str]:
+    """Yield how many images the runs of each task train on, validate on and test on."""
+    tasks: dict[tuple[str, Images], list[str]] = {}
+    for planned in plan:
+        key = (planned.data.name, images_of(planned.run, data=planned.data))
+        if planned.run.task.name not in tasks.setdefault(key, []):
+            tasks[key].append(planned.run.task.name)
+    for (dataset, images), names in tasks.items():
+        val = f"{images.val} to validate on" if images.val else "none to validate on"
+        yield f"images of {dataset}: {images.train} to train on, {val}, {images.test} to test on ({', '.join(names)})"
+    for planned in {planned.run.task.name: planned for planned in plan}.values():
+        images, step = images_of(planned.run, data=planned.data), planned.run.recipe.batch_size
+        if kind_of(planned.run).fit(planned.run.recipe) != "neighbours" and step > images.train:
+            yield f"{planned.run.task.name}: a step of {step} samples shows some of {images.train} images repeatedly"
+
+
+def places_read(plan: Sequence[PlannedRun]) -> list[str]:
+    """Say in a line each where the data sets and the weights lie that runs read."""
+    data = [f"{name} in {found.root}" for name, found in datasets_of(plan).items()]
+    files = {planned.run.weights.name: planned.run.weights.path for planned in plan if planned.run.weights}
+    return [f"reads {place}" for place in (*data, *(f"the weights {name} in {path}" for name, path in files.items()))]
 
 
 def print_causes(found: Sequence[Cause]) -> None:
     """Say once per cause which runs are trained or scored again."""
-    console = _console()
+    screen = _screen()
     for cause in found:
-        console.print(cause.text, highlight=False, soft_wrap=True, markup=False)
+        screen.print(cause.text, soft_wrap=True)
 
 
 def size_text(num_bytes: int) -> str:
@@ -58,11 +101,9 @@ def size_text(num_bytes: int) -> str:
     return f"{num_bytes / 1e9:.1f} GB"
 
 
-def _console() -> Console:
-    console = Console()
-    if not console.is_terminal:
-        console.width = PIPE_WIDTH
-    return console
+def _screen() -> PlainConsole:
+    screen = plain_console()
+    return screen if screen.is_terminal else plain_console(width=PIPE_WIDTH)
 
 
 def plan_as_json(
@@ -78,7 +119,11 @@ def plan_as_json(
             "inputs": list(planned.run.inputs),
             "seed": planned.run.seed,
             "size": planned.run.size,
+            "patch_size": planned.run.patch_size,
+            "num_global_tokens": planned.run.num_global_tokens,
             "depends_on": list(planned.depends_on),
+            "images": asdict(images_of(planned.run, data=planned.data)),
+            "places": asdict(places_of(planned)),
             "now": standings[planned.key],
             "digest": planned.parts,
             "scoring": planned.scoring,

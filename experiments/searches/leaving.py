@@ -2,17 +2,15 @@
 
 import os
 import signal
-import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
-from experiments.drive.leaving import go_on_in_background
+from experiments.drive.carrying import Errand
+from experiments.drive.leaving import LeftError, exit_code, is_kill
 from experiments.drive.loop import LOCAL_POLL_S
 from experiments.drive.screen import say
-from experiments.plan.errors import PreconditionError, UsageError
+from experiments.plan.errors import PreconditionError
+from multimae.console import PlainConsole, plain_console
 from multimae.record.attempt import Attempt, newest_job
 from multimae.record.job import JobState
 from multimae.record.locks import FileLock
@@ -22,11 +20,26 @@ from slurm.launcher import Launcher
 from slurm.squeue import ask
 from slurm.submission import recover, submit_attempt
 
-DOOR = Path(__file__).parents[1] / "search.py"
 DRIVER_MINUTES = 7 * 24 * 60
 
 
-def take_lock(lock: FileLock, *, console: Console) -> bool:
+def leave_search(
+    launcher: Launcher, *, reason: KeyboardInterrupt | LeftError, name: str, folder: Path, errand: Errand
+) -> int:
+    """End a search's driver that was left: where nobody can see a word, it goes on in the background.
+
+    Trials that train go on in any case, up to the step that they are allowed to reach.
+    """
+    console = plain_console()
+    unseen = not is_kill(reason) and not isinstance(reason, KeyboardInterrupt)
+    if unseen and not launcher.has_queue and launcher.name != "inline":
+        detach_search(launcher, name=name, folder=folder, errand=errand, console=console)
+    else:
+        say("stopped; what trains goes on, and the same command goes on with the search", console=console)
+    return exit_code(reason)
+
+
+def take_lock(lock: FileLock, *, console: PlainConsole) -> bool:
     """Become the search's only driver; say whether that went well.
 
     A job that Slurm has started again waits: on a node that only seemed lost its earlier process may live on.
@@ -51,15 +64,12 @@ def requeue_before_the_limit() -> None:
         signal.signal(signal.SIGUSR2, lambda *_: ask(["scontrol", "requeue", job_id]))
 
 
-def detach_search(launcher: Launcher, *, name: str, folder: Path, argv: Sequence[str], console: Console) -> int:
+def detach_search(launcher: Launcher, *, name: str, folder: Path, errand: Errand, console: PlainConsole) -> int:
     """Leave the search to a small job on the cluster, or to a process in the background."""
-    command = [sys.executable, str(DOOR), *(word for word in argv if word != "--detach")]
     if launcher.has_queue:
-        goes_on = _as_job(launcher, name=name, driver_dir=SuiteDir(folder).driver, command=command)
-    elif launcher.name == "inline":
-        raise UsageError("--detach needs jobs that live on; --executor inline trains in the foreground")
+        goes_on = _as_job(launcher, name=name, driver_dir=SuiteDir(folder).driver, errand=errand)
     else:
-        process_id = go_on_in_background(command, folder=SuiteDir(folder))
+        process_id = errand.go_on_in_background(SuiteDir(folder))
         goes_on = f"process {process_id} goes on and writes {SuiteDir(folder).log}"
     say(f"detached: {goes_on}; {shown_by(name)}", console=console)
     return 0
@@ -70,14 +80,14 @@ def shown_by(name: str) -> str:
     return f"`search.py report {name}` shows how far it is"
 
 
-def _as_job(launcher: Launcher, *, name: str, driver_dir: Path, command: Sequence[str]) -> str:
+def _as_job(launcher: Launcher, *, name: str, driver_dir: Path, errand: Errand) -> str:
     _require_no_driver(driver_dir, launcher=launcher, name=name)
     job = submit_attempt(
         driver_dir,
         launcher=launcher,
-        command=lambda _: command,
+        command=lambda _: errand.command,
         resources=Resources(cpus=1, gpus=0, memory_gb=2, minutes=DRIVER_MINUTES),
-        env={},
+        env=errand.variables,
     )
     log = Attempt(run_dir=driver_dir, number=job.attempt).files.out
     return f"job {job.job_id} drives the search and writes {log}"

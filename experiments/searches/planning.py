@@ -6,23 +6,36 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.recipes import Recipe
 from benchmarks.task import Task
 from experiments.plan.datasource import find_all_data, on_dataset
+from experiments.plan.distinct import check_folder_name
 from experiments.plan.errors import UsageError, unknown
+from experiments.plan.feasible import check_plan
+from experiments.plan.folders import check_free_for_search, check_free_for_suite
 from experiments.plan.planning import Data, PlannedRun, make_plan
-from experiments.plan.render import num_steps, render
+from experiments.plan.render import learning_rate, num_steps
 from experiments.plan.settings import resolve_recipes
 from experiments.plan.starts import resolve_starts
-from experiments.plan.suite import StartingWeights, Suite, SuiteRun, Transfer, expand, load_suite
+from experiments.plan.suite import (
+    StartingWeights,
+    Suite,
+    SuiteRun,
+    Transfer,
+    expand,
+    known_suites,
+    load_suite,
+    own_file,
+    size_of,
+)
 from experiments.searches.rungs import Bracket, make_brackets
 from experiments.searches.space import Space, load_space
 from experiments.searches.study import Direction, Objective
 from multimae.record.paths import CheckpointDir, RunDir
 from multimae.tables.metrics import METRICS
-from multimae.tables.sizes import SIZES
 
 COSTS = ("gpu_hours", "num_params")
-FIXES_STEPS = ("epochs", "batch_size", "micro_batch_size", "train_ratio", "num_train_images", "val_ratio")
+FIXES_STEPS = ("epochs", "batch_size", "train_ratio", "num_train_images", "val_ratio")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,18 +83,18 @@ def plan_search(arguments: argparse.Namespace) -> SearchPlan:
     transfer = _transfer(suite, task=arguments.task, inputs=arguments.inputs)
     recipes = resolve_recipes(suite.tasks, profile=arguments.profile, overrides=arguments.overrides)
     space = load_space(arguments.space, recipe=recipes[transfer.task.name])
+    name = arguments.name or f"{transfer.task.name}-{'+'.join(transfer.inputs)}-{space.name}"
+    _check_name(name, suite=suite, source=own_file(arguments.suite), runs_dir=arguments.runs_dir)
+    _check_lr(space, recipe=recipes[transfer.task.name], task=transfer.task.name)
     objective = make_objective(arguments.objective, task=transfer.task)
     _check_pruning(arguments.pruner, space=space, objective=objective)
     chosen = (arguments.checkpoint,) if arguments.checkpoint else None
     names, weights = resolve_starts(suite, chosen=chosen, profile=arguments.profile)
-    size = arguments.size or suite.sizes[arguments.profile]
-    if size not in SIZES:
-        raise unknown("size", size, SIZES)
     runs = expand(
         replace(suite, transfers=(transfer,)),
         recipes=recipes,
         profile=arguments.profile,
-        size=size,
+        size=size_of(suite, chosen=arguments.size, profile=arguments.profile),
         seeds=(arguments.seed,),
         checkpoints=names[:1],
         weights=[file for file in weights if file.name == names[0]],
@@ -93,7 +106,6 @@ def plan_search(arguments: argparse.Namespace) -> SearchPlan:
         brackets = make_brackets(arguments.pruner, max_steps=steps, eta=arguments.eta, min_ratio=arguments.min_ratio)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    name = arguments.name or f"{transfer.task.name}-{'+'.join(transfer.inputs)}-{space.name}"
     inner = tuple(sorted({rung for bracket in brackets for rung in bracket.rungs[:-1]}))
     plan = SearchPlan(
         name=name,
@@ -107,7 +119,7 @@ def plan_search(arguments: argparse.Namespace) -> SearchPlan:
         brackets=brackets,
         own_values=space.own_values(own.run.recipe),
     )
-    render(plan.trial(plan.own_values))
+    check_plan((*plan.pretrainings, plan.trial(plan.own_values)), devices=arguments.devices)
     return plan
 
 
@@ -134,7 +146,34 @@ def _transfer(suite: Suite, *, task: str, inputs: tuple[str, ...] | None) -> Tra
         raise unknown(f"transfer of suite {suite.name!r}", task, [one.name for one in suite.tasks])
     if inputs is None:
         return of_task[0]
-    return replace(of_task[0], inputs=inputs)
+    try:
+        return replace(of_task[0], inputs=inputs)
+    except ValueError as error:
+        raise UsageError(f"--inputs: {error}") from error
+
+
+def _check_name(name: str, *, suite: Suite, source: Path | None, runs_dir: Path) -> None:
+    """Raise UsageError where a search's folder, or that of the pre-training it starts from, is something else's."""
+    try:
+        check_folder_name(name, what="search")
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if name in (suite.name, *known_suites()):
+        raise UsageError(
+            f"a search cannot be called {name!r}, as a suite is: each has a folder of its name, with its runs, lock "
+            f"and report; name it otherwise: --name {name}-search"
+        )
+    check_free_for_search(runs_dir / name)
+    check_free_for_suite(runs_dir / suite.name, source=source)
+
+
+def _check_lr(space: Space, *, recipe: Recipe, task: str) -> None:
+    """Raise UsageError where the learning rate that is searched over is not the one that trains."""
+    if "lr" in space.dimensions and "base_lr" not in space.dimensions and recipe.base_lr:
+        raise UsageError(
+            f"space {space.name!r} searches over lr, but base_lr of {task} is {recipe.base_lr} and wins; for the same "
+            f"training by its absolute learning rate --set {task}.base_lr=0 --set {task}.lr={learning_rate(recipe):g}"
+        )
 
 
 def _check_pruning(pruner: str, *, space: Space, objective: Objective) -> None:

@@ -5,8 +5,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.plan.errors import UsageError
-from reports.read.search_trials import SearchRecord, TrialRecord, as_json, read_search
+from experiments.plan.errors import PreconditionError, UsageError
+from experiments.plan.folders import require_folder_name
+from multimae.record.text import tell
+from reports.read.search_trials import DamagedStudyError, SearchRecord, TrialRecord, as_json, read_search
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -29,22 +31,27 @@ def show(argv: Sequence[str]) -> int:
             command.add_argument("--as", choices=("recipe",), default="recipe", dest="form", help="as a task's recipe")
     arguments = parser.parse_args(argv)
     try:
-        search = read_search(arguments.runs_dir, arguments.name)
+        search = read_search(arguments.runs_dir, require_folder_name("search", arguments.name))
     except FileNotFoundError as error:
         raise UsageError(str(error)) from error
+    except DamagedStudyError as error:
+        raise PreconditionError(str(error)) from error
     if arguments.verb == "report":
         from reports.pages.search import make_search_report
 
-        print(make_search_report(arguments.runs_dir, arguments.name))
+        tell(make_search_report(arguments.runs_dir, arguments.name))
         return 0
     winners = search.front() if len(search.described["objective"]) > 1 else tuple(filter(None, [search.best()]))
     if not winners:
         raise UsageError(f"no trial of {arguments.name} has ended with a number yet")
     if arguments.verb == "export":
-        print(as_recipe(winners[0], search=search))
+        tell(as_recipe(winners[0], search=search))
     else:
         for winner in winners:
-            print(as_json(winner, search=search) if arguments.json else _in_words(winner, search=search))
+            if arguments.json:
+                print(as_json(winner, search=search))
+            else:
+                tell(_in_words(winner, search=search))
     return 0
 
 
@@ -52,7 +59,9 @@ def as_recipe(trial: TrialRecord, *, search: SearchRecord) -> str:
     """Return three lines of Python that give a suite the task with the winner's recipe."""
     task = search.described["task"]
     module, constant = _where(task)
-    chosen = ", ".join(f"{name}={value!r}" for name, value in trial.chosen.items())
+    # A base_lr of the task's recipes would win over the learning rate that was found.
+    absolute = {"base_lr": 0.0} if "lr" in trial.chosen else {}
+    chosen = ", ".join(f"{name}={value!r}" for name, value in {**absolute, **trial.chosen}.items())
     name, dataset = search.described["name"], search.described["dataset"]
     return (
         f"# Trial {trial.number} of {name}: chosen on held-out images of {dataset}.\n"

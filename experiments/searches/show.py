@@ -1,19 +1,19 @@
 """A search as a person sees it: its space and brackets before it starts, a line per trial while it runs."""
 
 import argparse
-import time
 from collections.abc import Sequence
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
-from rich.console import Console
 from rich.table import Table
 
-from experiments.drive.screen import say
+from experiments.drive.screen import log_to
 from experiments.searches.planning import SearchPlan
+from multimae.console import PlainConsole
+from multimae.record.text import one_line
 
 
-def print_search(plan: SearchPlan, *, arguments: argparse.Namespace, console: Console) -> None:
+def print_search(plan: SearchPlan, *, arguments: argparse.Namespace, console: PlainConsole) -> None:
     """Print the space, the recipe's own values, and what the brackets are expected to cost."""
     space = Table(title=f"search {plan.name}: {arguments.trials} trials by {arguments.sampler} on {plan.data.name}")
     for column in ("field", "searched over", "only if", "recipe's own, trial 0"):
@@ -34,7 +34,7 @@ def print_search(plan: SearchPlan, *, arguments: argparse.Namespace, console: Co
 class TrialLog:
     """Say in a line each which trials have changed since the last look."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: PlainConsole) -> None:
         self._console = console
         self._said: dict[int, str] = {}
 
@@ -43,7 +43,7 @@ class TrialLog:
         for trial in trials:
             said = _standing(trial)
             if self._said.get(trial.number) != said:
-                say(f"{time.strftime('%H:%M:%S')} trial {trial.number}: {said}", console=self._console)
+                log_to(self._console)(f"trial {trial.number}: {said}")
                 self._said[trial.number] = said
 
 
@@ -57,7 +57,7 @@ def _standing(trial: FrozenTrial) -> str:
     if trial.state is TrialState.PRUNED:
         return f"stopped early, {score}"
     if trial.state is TrialState.FAIL:
-        return f"failed: {trial.user_attrs.get('failed', '')}"
+        return f"failed: {one_line(str(trial.user_attrs.get('failed', '')))}"
     return score or f"started with {chosen}"
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -15,6 +15,7 @@ from optuna.distributions import (
 )
 from optuna.trial import BaseTrial
 
+from benchmarks.ranges import wrong_together, wrong_values
 from benchmarks.recipes import Recipe
 from experiments.plan.errors import UsageError, unknown
 from experiments.plan.modules import load_module
@@ -68,7 +69,7 @@ def load_space(name: str, *, recipe: Recipe) -> Space:
     """Return the SPACE of `search_spaces/<name>.py` or of the Python file at that path, checked against the recipe."""
     path = Path(name) if name.endswith(".py") else SPACES_DIR / f"{name.replace('-', '_')}.py"
     known = sorted(file.stem.replace("_", "-") for file in SPACES_DIR.glob("*.py") if file.stem != "__init__")
-    if not path.is_file():
+    if not path.is_file() and not name.endswith(".py"):
         raise unknown("search space", name, known)
     written = getattr(load_module(path, kind="space"), "SPACE", None)
     if not isinstance(written, Mapping) or not written:
@@ -79,6 +80,7 @@ def load_space(name: str, *, recipe: Recipe) -> Space:
     for position, (field_name, dimension) in enumerate(dimensions.items()):
         earlier = list(dimensions)[:position]
         _check(field_name, dimension, recipe=recipe, earlier=earlier, path=path)
+    _check_ranges(dimensions, recipe=recipe, path=path)
     return Space(name=path.stem.replace("_", "-"), dimensions=MappingProxyType(dimensions))
 
 
@@ -96,6 +98,35 @@ def _check(name: str, dimension: Dimension, *, recipe: Recipe, earlier: list[str
         _check_choices(name, dimension.distribution, kind=kind, path=path)
     if late := [other for other in dimension.when if other not in earlier]:
         raise UsageError(f"{path}: {name} depends on {late[0]!r}, which is not searched over before it")
+
+
+def _check_ranges(dimensions: Mapping[str, Dimension], *, recipe: Recipe, path: Path) -> None:
+    """Raise UsageError where a trial could choose what no recipe may hold, of a field alone or beside another."""
+    lows, highs = asdict(recipe), asdict(recipe)
+    for name, dimension in dimensions.items():
+        lows[name], highs[name] = _reaches(lows[name], dimension)
+        for value in _ends(dimension.distribution):
+            for said in wrong_values(type(recipe), {name: value}):
+                raise UsageError(f"{path}: the space reaches {value!r}: {said}")
+    for said in wrong_together(type(recipe), lows=lows, highs=highs):
+        raise UsageError(f"{path}: a trial of the space, with the recipe's other values, could not be trained: {said}")
+
+
+def _reaches(value: Any, dimension: Dimension | None) -> tuple[Any, Any]:
+    """Return the lowest and the highest value of a field: the recipe's, or where its dimension ends."""
+    if dimension is None:
+        return value, value
+    ends = _ends(dimension.distribution)
+    if not all(isinstance(end, int | float) for end in ends):
+        return value, value
+    return min(ends), max(ends)
+
+
+def _ends(distribution: BaseDistribution) -> tuple[Any, ...]:
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    return distribution.low, distribution.high
 
 
 def _wanted(kind: Any) -> tuple[type[BaseDistribution], ...]:

@@ -1,45 +1,70 @@
 """Where a study is kept: Optuna's journal in the search's folder, or a database; what is wrong with one, in words."""
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, get_storage
 from optuna.storages.journal import JournalFileBackend
 
+from experiments.plan.databases import PACKAGES
 from experiments.plan.errors import PreconditionError, UsageError
 from multimae.record.paths import SuiteDir
+from reports.read.search_trials import DamagedStudyError, require_readable
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
 
 WANTED = "wanted a database's URL, such as postgresql+psycopg2://user@host:5432/database"
-PACKAGES: Mapping[str, str] = MappingProxyType(
-    {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
-)
-"""What to install for a module that talks to a database, where its name is another."""
 
 
 def open_storage(folder: Path, *, url: str | None) -> BaseStorage:
     """Return the journal in `folder`, or the database at `url`, created if need be."""
     if url is None:
         folder.mkdir(parents=True, exist_ok=True)
-        return JournalStorage(JournalFileBackend(str(SuiteDir(folder).journal)))
+        journal = SuiteDir(folder).journal
+        try:
+            require_readable(journal)
+        except DamagedStudyError as error:
+            raise PreconditionError(str(error)) from error
+        _drop_torn_line(journal)
+        return JournalStorage(JournalFileBackend(str(journal)))
     address = _address(url)
+    _dialect_of(address)
     try:
-        address.get_dialect().import_dbapi()
         return get_storage(url)
-    except ModuleNotFoundError as error:
-        package = PACKAGES.get(str(error.name), error.name)
-        raise PreconditionError(f"{address} needs a package that is not here: pip install '{package}'") from error
     except Exception as error:  # whatever the database's own package raises
         words = _words_of_database(error) or error
         raise PreconditionError(
             f"no study can be kept at {address}: {words}\nleave --storage out to keep it in the runs folder"
         ) from error
+
+
+def check_storage(url: str | None) -> None:
+    """Raise an error a user can act on unless a study could be kept there, as far as its address tells."""
+    if url is not None:
+        _dialect_of(_address(url))
+
+
+def _dialect_of(address: "URL") -> None:
+    try:
+        address.get_dialect().import_dbapi()
+    except ModuleNotFoundError as error:
+        package = PACKAGES.get(str(error.name), error.name)
+        raise PreconditionError(f"{address} needs a package that is not here: pip install '{package}'") from error
+
+
+def _drop_torn_line(journal: Path) -> None:
+    """Cut off the last line of a driver that was killed, or had no space, while it wrote: the next would join it."""
+    if not journal.exists():
+        return
+    content = journal.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        os.truncate(journal, whole)
 
 
 @contextmanager

@@ -74,7 +74,8 @@ class RunTrainings:
         if state.kind == "nan":
             return self._diverged(scores)
         if self.driver.is_lost(key, state):
-            return Look(standing="failed", scores=scores, message=f"{state.kind}: {state.message}")
+            why = ": ".join(part for part in (state.kind or state.status, state.message) if part)
+            return Look(standing="failed", scores=scores, message=why)
         return Look(standing="active", scores=scores)
 
     def _diverged(self, scores: Mapping[int, float]) -> Look:

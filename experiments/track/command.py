@@ -3,11 +3,17 @@
 import argparse
 from pathlib import Path
 
+from experiments.plan.errors import PreconditionError, UsageError, unknown
+from experiments.plan.folders import require_runs_dir
+from experiments.track.address import require_possible, tracking_uri
+from multimae.door import explained
 from multimae.record.paths import suites_in
+from multimae.record.text import tell
 
 
+@explained("multimae track")
 def main(argv: list[str] | None = None) -> int:
-    """Ingest the named suites, by default all, and return 0."""
+    """Ingest the named suites, by default all, and return the exit code: 3 where the store cannot be written."""
     parser = argparse.ArgumentParser(prog="multimae track", description="Mirror the runs' records into MLflow.")
     parser.add_argument("verb", choices=("sync",))
     parser.add_argument("--suite", action="append", metavar="NAME", help="default: every suite of the runs folder")
@@ -16,7 +22,14 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     from experiments.track.ingest import ingest
 
-    suites = arguments.suite or suites_in(arguments.runs_dir)
-    for suite in suites:
-        print(f"{suite}: {ingest(arguments.runs_dir, suite, uri=arguments.uri)}")
+    try:
+        require_possible(tracking_uri(arguments.uri))
+        known = suites_in(require_runs_dir(arguments.runs_dir))
+        if missing := [name for name in arguments.suite or () if name not in known]:
+            raise unknown("suite", missing[0], known)
+        for suite in arguments.suite or known:
+            tell(f"{suite}: {ingest(arguments.runs_dir, suite, uri=arguments.uri)}")
+    except (UsageError, PreconditionError) as error:
+        tell(f"multimae track: {error}", stream="err")
+        return error.exit_code
     return 0

@@ -4,16 +4,21 @@ A store in a database has its artefacts in `runs/mlartifacts`, under the locatio
 UI, started in the runs folder, serves them from there, and the folder can be moved as a whole.
 """
 
+import contextlib
 import logging
 import math
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
+from experiments.track.address import OWN, is_served
 from multimae.record.events import Point
+from multimae.record.text import printable
 
 MAX_METRICS = 1000
 MAX_PARAMS = 100
@@ -21,13 +26,35 @@ MAX_PARAM_LENGTH = 6000
 MAX_TAG_LENGTH = 8000
 MAX_KEY_LENGTH = 250
 ARTIFACTS = "mlartifacts"
+LOCKED_S = 5.0
+"""How long to wait for another writer of a database of SQLite."""
+PATIENCE: Mapping[str, str] = MappingProxyType(
+    {
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    }
+)
+"""How long to wait for a server, unless the user has said so: MLflow's own is minutes a call."""
 _TOKEN = "ingest_token"
 _NOT_IN_KEYS = re.compile(r"[^\w\-. /:]")
 
 
 def local_uri(runs_dir: Path) -> str:
-    """Return the tracking URI of the store in a runs folder."""
-    return f"sqlite:///{runs_dir.resolve() / 'mlflow.db'}"
+    """Return the tracking URI of the store in a runs folder, whatever characters its path has."""
+    return sqlite_uri(database_in(runs_dir))
+
+
+def database_in(runs_dir: Path) -> Path:
+    """Return the database in a runs folder."""
+    return runs_dir.resolve() / "mlflow.db"
+
+
+def sqlite_uri(path: Path) -> str:
+    """Return the URI of a database's file."""
+    from sqlalchemy.engine import URL
+
+    return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
 
 
 class Store:
@@ -41,20 +68,26 @@ class Store:
 
     @classmethod
     def open(cls, *, uri: str, runs_dir: Path, suite: str) -> Self:
-        """Open the store, and make database and experiment if need be."""
+        """Open the store, and make database and experiment if need be; OWN is that in the runs folder."""
         # Set before the import, which is what would start the telemetry. The other: a line a run, in the live table.
         os.environ.update(
             MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true", MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true"
         )
+        for name, value in PATIENCE.items():
+            os.environ.setdefault(name, value)
         from mlflow import MlflowClient
 
         for chatty in ("mlflow", "alembic"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
-        if uri == local_uri(runs_dir):
-            _create_database(runs_dir / "mlflow.db")
-        served = uri.startswith(("http://", "https://", "databricks"))
-        client = MlflowClient(tracking_uri=uri)
-        experiment = client.get_experiment_by_name(suite)
+        if uri == OWN:
+            _create_database(database_in(runs_dir))
+        served = is_served(uri)
+        path = database_in(runs_dir) if uri == OWN else _sqlite_file(uri)
+        if path is not None:
+            _require_usable(path)
+        with _no_folder_for(sqlite_uri(path) if path else ""):
+            client = MlflowClient(tracking_uri=local_uri(runs_dir) if uri == OWN else uri)
+            experiment = client.get_experiment_by_name(suite)
         if experiment is None:
             location = None if served else f"mlflow-artifacts:/{suite}"
             experiment_id = client.create_experiment(suite, artifact_location=location)
@@ -137,9 +170,41 @@ def _create_database(path: Path) -> None:
 
     fresh = path.with_name(f".{path.name}.new")
     fresh.unlink(missing_ok=True)
-    store = SqlAlchemyStore(f"sqlite:///{fresh.resolve()}", "mlflow-artifacts:/")
+    uri = sqlite_uri(fresh)
+    with _no_folder_for(uri):
+        store = SqlAlchemyStore(uri, "mlflow-artifacts:/")
     store.engine.dispose()
     fresh.replace(path)
+
+
+def _sqlite_file(uri: str) -> Path | None:
+    """Return the file of a database of SQLite; None for any other address."""
+    if not uri.startswith("sqlite"):
+        return None
+    from sqlalchemy.engine import make_url
+
+    return Path(str(make_url(uri).database)).absolute()
+
+
+def _require_usable(path: Path) -> None:
+    """Raise sqlite3's error where a database is locked, damaged or may not be written: MLflow would try for an hour."""
+    if not path.exists():
+        return
+    with contextlib.closing(sqlite3.connect(path, timeout=LOCKED_S, isolation_level=None)) as database:
+        database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        database.execute("BEGIN IMMEDIATE")
+        database.execute("ROLLBACK")
+
+
+@contextlib.contextmanager
+def _no_folder_for(uri: str) -> Iterator[None]:
+    """Remove the folders that MLflow makes because it takes the text of a URI, quoted as it is, for a path."""
+    taken_for = Path(uri.removeprefix("sqlite:///")).parent
+    made = [folder for folder in (taken_for, *taken_for.parents) if not folder.exists()] if uri else []
+    yield
+    for folder in made:
+        with contextlib.suppress(OSError):  # somebody else uses it by now
+            folder.rmdir()
 
 
 def _chunks(items: Sequence[Any], *, size: int) -> Iterable[Sequence[Any]]:
@@ -147,10 +212,12 @@ def _chunks(items: Sequence[Any], *, size: int) -> Iterable[Sequence[Any]]:
 
 
 def _key(name: str) -> str:
-    return _NOT_IN_KEYS.sub("_", name)[:MAX_KEY_LENGTH]
+    """Write a name as MLflow allows it: few characters, and as a path that is the only way to write it."""
+    return "/".join(_NOT_IN_KEYS.sub("_", part) for part in name.split("/") if part.strip("."))[:MAX_KEY_LENGTH] or "_"
 
 
 def _shortened(value: str, *, length: int) -> str:
+    value = printable(value)
     return value if len(value) <= length else value[: length - 1] + "…"
 
 

@@ -2,9 +2,9 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,14 @@ from multimae.checkpoints.catalogue import (
     published,
 )
 from multimae.checkpoints.download import DownloadError, DownloadListener
+from multimae.checkpoints.reading import split_words
+from multimae.door import explained
+from multimae.record.text import tell
 
 INTERRUPTED = 130
 
 
+@explained("multimae weights")
 def main(argv: list[str] | None = None) -> int:
     """Run `multimae weights VERB ...` and return its exit code: 2 for an unknown name, 3 for one that cannot be had."""
     arguments = _parser().parse_args(argv)
@@ -48,7 +52,11 @@ def _parser() -> argparse.ArgumentParser:
     getting.add_argument("--to", type=Path, metavar="DIR", help="put it into this folder instead of the cache")
     getting.set_defaults(run=_get)
     exporting = verbs.add_parser("export", help="write a checkpoint's weights in another layout or container")
-    exporting.add_argument("source", type=Path, metavar="SOURCE", help="ours, MultiMAE's, MAE's or timm's")
+    exporting.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="ours, MultiMAE's, MAE's or timm's; SOURCE#ema or #model chooses",
+    )
     exporting.add_argument("target", type=Path, metavar="TARGET", help="a name that ends in .pth or .safetensors")
     exporting.add_argument("--layout", choices=("multimae", "reference", "timm"), default="multimae")
     exporting.add_argument("--task", metavar="NAME", help="what the reference's layout calls a transfer's head")
@@ -57,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _failed(words: str, *, code: int) -> int:
-    print(f"multimae weights: {words}", file=sys.stderr)
+    tell(f"multimae weights: {words}", stream="err")
     return code
 
 
@@ -89,9 +97,10 @@ def _as_json(checkpoint: PublishedCheckpoint, *, cache: Path) -> dict[str, Any]:
 
 
 def _print_table(cache: Path) -> None:
-    from rich.console import Console
     from rich.filesize import decimal
     from rich.table import Table
+
+    from multimae.console import plain_console
 
     table = Table(caption=f"cache: {cache.resolve() / 'checkpoints'}", caption_justify="left")
     table.add_column("name", no_wrap=True)
@@ -107,7 +116,7 @@ def _print_table(cache: Path) -> None:
             decimal(checkpoint.num_bytes) if checkpoint.num_bytes else "unknown",
             "yes" if cached_path(checkpoint, cache=cache).is_file() else "no",
         )
-    Console().print(table)
+    plain_console().print(table)
 
 
 def _get(arguments: argparse.Namespace) -> int:
@@ -115,7 +124,7 @@ def _get(arguments: argparse.Namespace) -> int:
     with _shown(checkpoint) as report:
         report.say(f"{checkpoint.file} is {checkpoint.licence} (non-commercial), from {checkpoint.source}")
         path = fetch(checkpoint, cache=cache_dir(), to=arguments.to, report=report)
-    print(path)
+    tell(path)
     return 0
 
 
@@ -123,28 +132,38 @@ def _export(arguments: argparse.Namespace) -> int:
     from multimae.checkpoints.loading import export_checkpoint
 
     try:
-        left_out = export_checkpoint(arguments.source, arguments.target, layout=arguments.layout, task=arguments.task)
+        source, reading = split_words(arguments.source)
+        left_out = export_checkpoint(
+            source,
+            arguments.target,
+            layout=arguments.layout,
+            task=arguments.task,
+            weights=reading.weights,
+            pixels=reading.pixels,
+            say=partial(tell, stream="err"),
+        )
     except ValueError as error:
         return _failed(str(error), code=2)
     except OSError as error:
         return _failed(f"{error.filename or arguments.target}: {error.strerror}", code=3)
     if left_out:
-        print(f"left out {len(left_out)} parameters that {arguments.layout} has no place for", file=sys.stderr)
-    print(arguments.target)
+        tell(f"left out {len(left_out)} parameters that {arguments.layout} has no place for", stream="err")
+    tell(arguments.target)
     return 0
 
 
 @contextmanager
 def _shown(checkpoint: PublishedCheckpoint) -> Iterator[DownloadListener]:
     """Tell on stderr what a download does: lines, and a bar where that is a terminal."""
-    from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-    console = Console(stderr=True)
+    from multimae.console import label, plain_console
+
+    shown = plain_console("err")
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(checkpoint.name, *columns, console=console, disable=not console.is_terminal) as bar:
+    with Progress(label(checkpoint.name), *columns, console=shown, disable=not shown.is_terminal) as bar:
         task = bar.add_task(checkpoint.name, total=checkpoint.num_bytes, visible=False)
         yield DownloadListener(
-            say=lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True),
+            say=lambda line: shown.print(line, soft_wrap=True),
             progress=lambda held, total: bar.update(task, completed=held, total=total, visible=True),
         )

@@ -3,7 +3,7 @@
 import argparse
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,47 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from multimae.checkpoints.choosing import Chosen, choose
+from multimae.checkpoints.reading import Which
+
 SUFFIXES = (".pth", ".safetensors")
-_WRAPPERS = ("model", "state_dict")
-# What training in parallel and compiling put before the names of a saved model.
-_SHELLS = re.compile(r"^(?:module\.|_orig_mod\.)+")
+
+
+class _Ignored:
+    """Stand in for what lies beside the weights and is not needed: it takes anything and does nothing."""
+
+    def __new__(cls, *_: Any) -> "_Ignored":
+        return object.__new__(cls)
+
+    def __setstate__(self, _: Any) -> None:
+        pass
+
+
+# What mmengine's Runner saves of its curves, under both names of numpy's module.
+_CURVES = (
+    "mmengine.logging.history_buffer.HistoryBuffer",
+    "builtins.getattr",
+    *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
+    "numpy.ndarray",
+    "numpy.dtype",
+)
+# Beside tensors only this is let in: the arguments in the reference's checkpoints, and what is made nothing of.
+_HARMLESS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
+    argparse.Namespace,
+    *((_Ignored, name) for name in _CURVES),
+]
 
 
 def read_tensors(path: str | PathLike[str]) -> dict[str, Tensor]:
-    """Read a state dict, which may lie under `model` or `state_dict` beside other things.
+    """Read a state dict, the one that is meant where there are several (`read_weights`)."""
+    return dict(read_weights(path).state)
 
-    The suffix `.safetensors` says which container it is; everything else is PyTorch's. Of Python objects only
-    argparse.Namespace is let in, which the reference's checkpoints hold.
+
+def read_weights(path: str | PathLike[str], *, weights: Which = "auto") -> Chosen[Tensor]:
+    """Read one set of named tensors, which may lie beside other things (`multimae.checkpoints.choosing`).
+
+    The suffix `.safetensors` says which container it is; everything else is PyTorch's. Of Python objects only harmless
+    ones of known checkpoints are let in.
     """
     path = Path(path)
     with path.open("rb"):
@@ -31,7 +61,10 @@ def read_tensors(path: str | PathLike[str]) -> dict[str, Tensor]:
         held = load_file(path) if path.suffix == ".safetensors" else _unpickle(path)
     except Exception as error:  # bytes that are no checkpoint make the readers raise almost anything
         raise ValueError(f"{path} {_complaint(error)}") from error
-    return {_SHELLS.sub("", name): tensor for name, tensor in _state_dict(held, path=path).items()}
+    try:
+        return choose(held, weights=weights, is_tensor=lambda value: isinstance(value, Tensor))
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
 
 
 def write_tensors(path: str | PathLike[str], state: Mapping[str, Tensor]) -> None:
@@ -55,7 +88,7 @@ def write_tensors(path: str | PathLike[str], state: Mapping[str, Tensor]) -> Non
 
 
 def _unpickle(path: Path) -> Any:
-    with torch.serialization.safe_globals([argparse.Namespace]):
+    with torch.serialization.safe_globals(_HARMLESS):
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
@@ -67,15 +100,3 @@ def _complaint(error: Exception) -> str:
         )
     detail = str(error).split(". ")[0] or "no more is known"  # torch goes on to advise loading it without a guard
     return f"is no checkpoint, damaged or cut off: copy it again ({type(error).__name__}: {detail})"
-
-
-def _state_dict(held: Any, *, path: Path) -> Mapping[str, Tensor]:
-    wrapper = next((name for name in _WRAPPERS if isinstance(held, Mapping) and name in held), None)
-    state = held if wrapper is None else held[wrapper]
-    if isinstance(state, Mapping) and state and all(isinstance(value, Tensor) for value in state.values()):
-        return state
-    where = "" if wrapper is None else f"under {wrapper!r} "
-    got = f"the keys {list(state)[:5]}" if isinstance(state, Mapping) else f"a {type(state).__name__}"
-    raise ValueError(
-        f"{path} is no checkpoint: wanted named tensors, alone or under one of {list(_WRAPPERS)}, got {where}{got}"
-    )

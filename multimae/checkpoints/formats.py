@@ -6,28 +6,36 @@ encoder, and puts a head below `output_adapters.<task>`. timm's layout holds an 
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from math import isqrt
 from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
-from multimae.record.nearest import unknown
-from multimae.shapes import Float
-
-BACKBONE, HEAD, DECODERS = "backbone.", "head.", "output_adapters."
-
-_RGB = f"{BACKBONE}input_adapters.rgb."
-_GLOBAL_TOKENS = f"{BACKBONE}global_tokens"
-_BLOCKS = f"{BACKBONE}encoder."
-_PLACES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"multimae": ("",), "reference": (BACKBONE, HEAD, DECODERS), "timm": (_GLOBAL_TOKENS, _RGB, _BLOCKS)}
+from multimae.checkpoints.names import (
+    BACKBONE,
+    BLOCKS,
+    DECODERS,
+    GLOBAL_TOKENS,
+    HEAD,
+    RGB,
+    Weights,
+    adapters,
+    names_below,
 )
-# A plain ViT's tokens before the patches, in its order; DeiT distils through the second, timm registers the third.
-_PREFIX_TOKENS = ("cls_token", "dist_token", "reg_token")
-# What plain ViTs have after the encoder. MultiMAE has no norm there, and the reference's converter drops it too.
-_AFTER_ENCODER = ("norm.", "fc_norm.", "head.", "head_dist.", "pre_logits.", "mask_token", "decoder_")
+from multimae.checkpoints.vits import AFTER_ENCODER, PATCHES, from_timm, said_of
+from multimae.record.nearest import unknown
+
+_PLACES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"multimae": ("",), "reference": (BACKBONE, HEAD, DECODERS), "timm": (GLOBAL_TOKENS, RGB, BLOCKS)}
+)
+# What shows a layout, wherever the model stands in what was saved: a training script's own model may hold it.
+_SIGNS: Mapping[str, re.Pattern[str]] = MappingProxyType(
+    {
+        "multimae": re.compile(r"(|.*?\.)backbone\.(?:encoder\.\d+\.|input_adapters\.|global_tokens$)"),
+        "timm": re.compile(r"(|.*?\.)patch_embed\.proj\.weight"),
+        "reference": re.compile(r"(|.*?\.)(?:encoder\.|input_adapters\.|global_tokens$)"),
+    }
+)
 # DPT's parameters as the reference stores them a second time, counted from 0, not 1.
 _ALIASES = (
     (re.compile(r"(.*\.)scratch\.layer(\d)_rn\.(.*)"), "{0}scratch.layer_rn.{1}.{2}", -1),
@@ -39,32 +47,34 @@ _FIRST_NAMES = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Weights:
-    """Hold parameters under our names.
-
-    `task`: the name under which a reference's file holds a head. `left_out`: the file's names, in its layout, that have
-    no place in our models.
-    """
-
-    state: Mapping[str, Tensor]
-    task: str | None = None
-    left_out: tuple[str, ...] = ()
-
-
 def as_ours(state: Mapping[str, Tensor]) -> Weights:
     """Translate parameters in any layout to ours, telling the layouts apart by their names."""
-    if any(name.startswith(BACKBONE) for name in state):
-        return Weights(state=dict(state))
-    if any(name.startswith("encoder.") for name in state):
-        return Weights(state=from_reference(state), task=next(iter(_head_tasks(state)), None))
-    if "patch_embed.proj.weight" in state:
-        left_out = tuple(name for name in state if name.startswith(_AFTER_ENCODER))
-        return Weights(state=from_timm(state), left_out=left_out)
-    raise ValueError(
-        f"parameters {list(state)[:5]}, ... are in no known layout: wanted names below 'backbone.' (ours), below "
-        "'encoder.' (MultiMAE) or 'patch_embed.proj.weight' (timm, MAE)"
-    )
+    layout = layout_of(state)
+    if layout is None:
+        raise ValueError(
+            f"parameters {list(state)[:5]}, ... are in no known layout: wanted names below 'backbone.' (ours), below "
+            f"'encoder.' (MultiMAE) or {PATCHES!r} (timm, MAE)"
+        )
+    roots = _roots(state, layout=layout)
+    if len(roots) > 1:
+        raise ValueError(
+            f"it holds {len(roots)} encoders, below {' and '.join(repr(root) for root in roots)}: write the weights of "
+            "the one that is meant alone"
+        )
+    inside = {name.removeprefix(roots[0]): tensor for name, tensor in state.items() if name.startswith(roots[0])}
+    outside = tuple(name for name in state if not name.startswith(roots[0]))
+    if layout == "multimae":
+        return Weights(state=inside, left_out=outside)
+    if layout == "reference":
+        task = next(iter(_head_tasks(inside)), None)
+        return Weights(state=from_reference(inside), task=task, left_out=outside)
+    unused = tuple(roots[0] + name for name in inside if name.startswith(AFTER_ENCODER))
+    return Weights(state=from_timm(inside), left_out=(*unused, *outside), said=tuple(said_of(inside)))
+
+
+def layout_of(state: Mapping[str, Tensor]) -> str | None:
+    """Name the layout that parameters are in, None for one that nobody knows."""
+    return next((layout for layout in _SIGNS if _roots(state, layout=layout)), None)
 
 
 def in_layout(weights: Weights, *, layout: str, task: str | None = None) -> dict[str, Tensor]:
@@ -113,55 +123,24 @@ def from_reference(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def to_timm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Rename the encoder's parameters to those of timm's VisionTransformer; all else has no place there.
 
-    The first global token becomes the class token, further ones registers; their positions are zeros. The result fits
-    a model without a final norm, `VisionTransformer(..., final_norm=False, reg_tokens=num_global_tokens - 1)`.
+    The last global token, which heads read, becomes the class token, others registers; their positions are zeros. The
+    result fits a model without a final norm, `VisionTransformer(..., final_norm=False, reg_tokens=num_global_tokens -
+    1)`.
     """
-    if f"{_RGB}pos_emb" not in state:
+    if f"{RGB}pos_emb" not in state:
         raise ValueError(f"timm's layout holds an encoder of RGB, but there are input adapters for {adapters(state)}")
-    tokens = state[_GLOBAL_TOKENS]
+    tokens = state[GLOBAL_TOKENS]
     # [1, dim, rows, columns] -> [1, rows * columns, dim]
-    positions = state[f"{_RGB}pos_emb"].flatten(2).mT
-    renamed = {"cls_token": tokens[:, :1], "reg_token": tokens[:, 1:]}
+    positions = state[f"{RGB}pos_emb"].flatten(2).mT
+    renamed = {"cls_token": tokens[:, -1:], "reg_token": tokens[:, :-1]}
     renamed = {name: tensor for name, tensor in renamed.items() if tensor.shape[1]}
     renamed["pos_embed"] = torch.cat([torch.zeros_like(tokens), positions], dim=1)
     for name, tensor in state.items():
-        if name.startswith(f"{_RGB}proj."):
-            renamed[f"patch_embed.{name.removeprefix(_RGB)}"] = tensor
-        if name.startswith(_BLOCKS):
-            renamed[f"blocks.{name.removeprefix(_BLOCKS)}"] = tensor
+        if name.startswith(f"{RGB}proj."):
+            renamed[f"patch_embed.{name.removeprefix(RGB)}"] = tensor
+        if name.startswith(BLOCKS):
+            renamed[f"blocks.{name.removeprefix(BLOCKS)}"] = tensor
     return renamed
-
-
-def from_timm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename a plain ViT's parameters to those of an encoder of RGB; a final norm, decoder and head are left out.
-
-    Tokens before the patches become global tokens, with their positions added, as ours have none.
-    """
-    known = (*_PREFIX_TOKENS, "pos_embed", "patch_embed.proj.", "blocks.", *_AFTER_ENCODER)
-    if unknown := [name for name in state if not name.startswith(known)]:
-        raise ValueError(f"no plain ViT: MultiMAE's encoder has no place for {', '.join(unknown)}")
-    if "pos_embed" not in state:
-        raise ValueError("no plain ViT: it has no table of positions, 'pos_embed'")
-    table = state["pos_embed"]
-    tokens = torch.cat([table[:, :0], *(state[name] for name in _PREFIX_TOKENS if name in state)], dim=1)
-    of_tokens, of_patches = _split_positions(table, num_tokens=tokens.shape[1])
-    renamed = {_GLOBAL_TOKENS: tokens + of_tokens, f"{_RGB}pos_emb": of_patches}
-    for name, tensor in state.items():
-        if name.startswith("patch_embed."):
-            renamed[_RGB + name.removeprefix("patch_embed.")] = tensor
-        if name.startswith("blocks."):
-            renamed[_BLOCKS + name.removeprefix("blocks.")] = tensor
-    return renamed
-
-
-def adapters(state: Mapping[str, Tensor]) -> list[str]:
-    """Return the modalities that parameters under our names have input adapters for."""
-    return _names_below(f"{BACKBONE}input_adapters.", state)
-
-
-def decoders(state: Mapping[str, Tensor]) -> list[str]:
-    """Return the outputs that parameters under our names have pre-training decoders for."""
-    return _names_below(DECODERS, state)
 
 
 def _our_name(name: str, *, heads: Sequence[str]) -> str:
@@ -171,13 +150,9 @@ def _our_name(name: str, *, heads: Sequence[str]) -> str:
     return HEAD + rest if task in heads else name
 
 
-def _names_below(prefix: str, state: Mapping[str, Tensor]) -> list[str]:
-    return sorted({name.removeprefix(prefix).split(".")[0] for name in state if name.startswith(prefix)})
-
-
 def _head_tasks(state: Mapping[str, Tensor]) -> list[str]:
     """Return the tasks of the heads among the reference's parameters."""
-    return [task for task in _names_below(DECODERS, state) if f"{DECODERS}{task}.pos_emb" not in state]
+    return [task for task in names_below(DECODERS, state) if f"{DECODERS}{task}.pos_emb" not in state]
 
 
 def _renumbered(name: str, patterns: tuple[tuple[re.Pattern[str], str, int], ...]) -> str:
@@ -187,18 +162,7 @@ def _renumbered(name: str, patterns: tuple[tuple[re.Pattern[str], str, int], ...
     return name
 
 
-def _split_positions(
-    table: Float[Tensor, "1 rows dim"], *, num_tokens: int
-) -> tuple[Float[Tensor, "1 tokens dim"], Float[Tensor, "1 dim side side"]]:
-    """Part the positions of tokens before the patches, zeros if the table has none, from those of the patches."""
-    for num_first in (num_tokens, 0):
-        side = isqrt(max(0, table.shape[1] - num_first))
-        if num_first + side**2 == table.shape[1]:
-            # [1, side * side, dim] -> [1, dim, side, side]
-            of_patches = table[:, num_first:].mT.reshape(1, -1, side, side)
-            of_tokens = table[:, :num_first] if num_first else table.new_zeros(1, num_tokens, table.shape[2])
-            return of_tokens, of_patches
-    raise ValueError(
-        f"a table of {table.shape[1]} positions for {num_tokens} tokens and a grid of patches that is no square: "
-        "resize it to a square grid"
-    )
+def _roots(state: Mapping[str, Tensor], *, layout: str) -> list[str]:
+    """Return what stands before the names of models in a layout, '' for one that was saved alone."""
+    found = (_SIGNS[layout].match(name) for name in state)
+    return sorted({match[1] for match in found if match})

@@ -1,62 +1,57 @@
 """Load weights from checkpoints, ours, MultiMAE's, MAE's and timm's, into models; export them to other layouts."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from multimae.checkpoints.files import read_tensors, write_tensors
-from multimae.checkpoints.formats import (
-    BACKBONE,
-    DECODERS,
-    HEAD,
-    Weights,
-    adapters,
-    as_ours,
-    decoders,
-    in_layout,
-    no_place_for,
-)
+from multimae.checkpoints import pixels as pixels_of
+from multimae.checkpoints.files import read_weights, write_tensors
+from multimae.checkpoints.formats import as_ours, in_layout, no_place_for
+from multimae.checkpoints.locating import located
+from multimae.checkpoints.names import BACKBONE, DECODERS, HEAD, INPUTS, Weights, adapters, decoders
+from multimae.checkpoints.reading import Reading, Which
+from multimae.checkpoints.report import MAX_SHOWN, LoadReport, abbreviated
 from multimae.tables.modalities import MODALITIES
 
 _CLASS_EMB = "class_emb.weight"
 # Learned while training but no part of the model: a checkpoint need not have them.
 _LOSS_WEIGHTS = "log_variances."
-_MAX_SHOWN = 12
+_USUAL_PATCH = 16
 
 
-@dataclass(frozen=True, kw_only=True)
-class LoadReport:
-    """Name the parameters that were loaded, the model's that were not, the file's that were not, and the resized."""
-
-    loaded: tuple[str, ...]
-    missing: tuple[str, ...]
-    unexpected: tuple[str, ...]
-    resized: tuple[str, ...]
-
-    def __str__(self) -> str:
-        counts = (
-            f"loaded {len(self.loaded)} parameters, {len(self.resized)} of them resized; {len(self.missing)} of the "
-            f"model's stay fresh, {len(self.unexpected)} of the file's are not used"
-        )
-        named = {"loaded": self.loaded, "resized": self.resized, "fresh": self.missing, "not used": self.unexpected}
-        return "\n".join([counts, *(f"  {kind}: {_abbreviated(names)}" for kind, names in named.items() if names)])
-
-
-def load_backbone(backbone: nn.Module, path: str | PathLike[str], *, new_modalities: Sequence[str] = ()) -> LoadReport:
+def load_backbone(
+    backbone: nn.Module,
+    path: str | PathLike[str],
+    *,
+    new_modalities: Sequence[str] = (),
+    weights: Which = "auto",
+    pixels: str = "auto",
+    prefix: str = "",
+) -> LoadReport:
     """Load the encoder, global tokens and input adapters; decoders, heads and unused adapters are left out.
 
     Tables of positions are resized bicubically, an embedding of classes gains or loses its row for unlabelled pixels.
     An adapter the checkpoint lacks starts from the one its modality names (`starts_as`) if that is of as many classes.
-    `new_modalities`: inputs the checkpoint need not know; they keep their fresh weights. Plain ViTs know RGB alone.
-    `path`: .pth or .safetensors in MultiMAE's, MAE's or timm's layout; nothing in it is executed. ValueError says which
-    parameters are missing, surplus or of another shape.
+    `new_modalities`: inputs the checkpoint need not know; they keep their fresh weights. Plain ViTs know RGB alone;
+    LayerScale is folded into their projections, class token and registers become global tokens.
+    `path`: .pth or .safetensors in MultiMAE's, MAE's or timm's layout, or a name that `multimae weights ls` lists;
+    nothing in it is executed. `weights`: where a file holds both, "model" takes those that were trained, "ema" their
+    average, "auto" the average. `pixels`: how RGB was normalised for them, a name of `NORMALISATIONS`; "auto" asks
+    timm's config.json beside model.safetensors, else "imagenet". `prefix`: what the names that are meant begin with.
+    ValueError says which parameters are missing, surplus, of another shape, or no finite numbers.
     """
-    weights = _read(path)
+    read = read_file(path, reading=Reading(weights=weights, pixels=pixels, prefix=prefix))
+    return load_read(backbone, read, path=path, new_modalities=new_modalities)
+
+
+def load_read(
+    backbone: nn.Module, weights: Weights, *, path: str | PathLike[str], new_modalities: Sequence[str] = ()
+) -> LoadReport:
+    """Load what `read_file` has read, as `load_backbone` does."""
     saved = {name.removeprefix(BACKBONE): tensor for name, tensor in weights.state.items() if name.startswith(BACKBONE)}
     fresh = tuple(f"input_adapters.{name}." for name in new_modalities)
     return _load(backbone, saved=saved, weights=weights, path=path, may_be_fresh=lambda name: name.startswith(fresh))
@@ -68,12 +63,15 @@ def load_model(
     *,
     new_modalities: Sequence[str] = (),
     new_outputs: Sequence[str] = (),
+    weights: Which = "auto",
+    pixels: str = "auto",
+    prefix: str = "",
 ) -> LoadReport:
     """Load a whole pre-training or transfer model, decoders or head included; for the rest see `load_backbone`.
 
     `new_outputs`: outputs whose decoders the checkpoint need not have. ValueError as in `load_backbone`.
     """
-    weights = _read(path)
+    read = read_file(path, reading=Reading(weights=weights, pixels=pixels, prefix=prefix))
     fresh = (
         *(f"{BACKBONE}input_adapters.{name}." for name in new_modalities),
         *(f"{DECODERS}{name}." for name in new_outputs),
@@ -82,11 +80,24 @@ def load_model(
     embeddings = tuple(f".task_embeddings.{name}" for name in new_modalities)
     return _load(
         model,
-        saved=weights.state,
-        weights=weights,
+        saved=read.state,
+        weights=read,
         path=path,
         may_be_fresh=lambda name: name.startswith(fresh) or name.endswith(embeddings),
     )
+
+
+def load_head(
+    head: nn.Module, path: str | PathLike[str], *, weights: Which = "auto", pixels: str = "auto", prefix: str = HEAD
+) -> LoadReport:
+    """Load a head from a transfer model's file, or from what is named `prefix` in any; all of it must be there."""
+    if prefix == HEAD:
+        read = read_file(path, reading=Reading(weights=weights, pixels=pixels))
+        saved = {name.removeprefix(HEAD): tensor for name, tensor in read.state.items() if name.startswith(HEAD)}
+    else:
+        saved = dict(_below(read_weights(located(path), weights=weights).state, prefix=prefix))
+        read = Weights(state=saved)
+    return _load(head, saved=saved, weights=read, path=path, may_be_fresh=lambda name: False)
 
 
 def export_checkpoint(
@@ -95,25 +106,70 @@ def export_checkpoint(
     *,
     layout: str = "multimae",
     task: str | None = None,
+    weights: Which = "auto",
+    pixels: str = "auto",
+    say: Callable[[str], object] = lambda line: None,
 ) -> tuple[str, ...]:
     """Write a checkpoint's weights in a layout; return our names of those that it has no place for.
 
     `layout`: "multimae" (ours), "reference" or "timm", which holds the encoder of RGB alone. The target's suffix,
     `.pth` or `.safetensors`, says which container. `task` names a head in the reference's layout, where the source
-    does not.
+    does not. `weights`, `pixels`: as in `load_backbone`; `say` is told what they do.
     """
-    weights = _read(source)
-    left_out = no_place_for(weights.state, layout=layout)
-    write_tensors(target, in_layout(weights, layout=layout, task=task))
+    read = read_file(source, reading=Reading(weights=weights, pixels=pixels))
+    _check_finite(read.state, path=source)
+    left_out = no_place_for(read.state, layout=layout)
+    write_tensors(target, in_layout(read, layout=layout, task=task))
+    for line in read.said:
+        say(line)
     return left_out
 
 
-def _read(path: str | PathLike[str]) -> Weights:
-    state = read_tensors(path)
+def read_file(path: str | PathLike[str], *, reading: Reading) -> Weights:
+    """Read one set of weights under our names; a published name is downloaded if need be."""
+    file = located(path)
+    reading = reading.of(file)
+    chosen = read_weights(file, weights=reading.weights)
     try:
-        return as_ours(state)
+        found = as_ours(_below(chosen.state, prefix=reading.prefix))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+    said = (*_unless_empty(chosen.said), *found.said, *pixels_of.said_of(found.state, pixels=reading.pixels))
+    return Weights(
+        state=pixels_of.folded(found.state, pixels=reading.pixels),
+        task=found.task,
+        left_out=(*found.left_out, *chosen.left_out),
+        said=(*said, *_patches(found.state)),
+    )
+
+
+def _below(state: Mapping[str, Tensor], *, prefix: str) -> Mapping[str, Tensor]:
+    if not prefix:
+        return state
+    prefix = f"{prefix.rstrip('.')}."
+    below = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+    if not below:
+        raise ValueError(f"nothing in it is named {prefix}*: it holds {abbreviated(list(state))}")
+    return below
+
+
+def _unless_empty(line: str) -> tuple[str, ...]:
+    return (line,) if line else ()
+
+
+def _patches(state: Mapping[str, Tensor]) -> Iterator[str]:
+    size = patch_size_of(state)
+    if size and size != _USUAL_PATCH:
+        yield f"patches of {size} pixels"
+
+
+def patch_size_of(state: Mapping[str, Tensor]) -> int:
+    """Return the patch size of weights under our names, in pixels of the whole image; 0 without input adapters."""
+    for name in adapters(state):
+        weight = state.get(f"{INPUTS}{name}.proj.weight")
+        if weight is not None and weight.ndim == 4 and name in MODALITIES:
+            return weight.shape[-1] * MODALITIES[name].stride_level
+    return 0
 
 
 def _load(
@@ -131,12 +187,14 @@ def _load(
     _check_names(missing, unexpected=unexpected, may_be_fresh=may_be_fresh, weights=weights, path=path)
     fitted = {name: _fit(saved[name], to=wanted[name], name=name) for name in wanted if name in saved}
     _check_shapes(fitted, wanted=wanted, path=path)
+    _check_finite(fitted, path=path)
     module.load_state_dict(fitted, strict=False)
     return LoadReport(
         loaded=tuple(fitted),
         missing=missing,
         unexpected=(*unexpected, *weights.left_out),
         resized=tuple(name for name in fitted if saved[name].shape != wanted[name].shape),
+        said=weights.said,
     )
 
 
@@ -186,13 +244,13 @@ def _check_names(
     """Refuse a file that lacks what must not start fresh, or whose encoder has more than the model's."""
     if needed := [name for name in missing if not may_be_fresh(name)]:
         raise ValueError(
-            f"{path} lacks {len(needed)} of the model's parameters: {_abbreviated(needed)}. It holds "
+            f"{path} lacks {len(needed)} of the model's parameters: {abbreviated(needed)}. It holds "
             f"{_contents(weights.state)}: build the model with these, or name inputs that may start fresh in "
             "new_modalities, and decoders in load_model's new_outputs; load_backbone needs neither decoders nor a head"
         )
     if extra := [name for name in unexpected if name.removeprefix(BACKBONE).startswith("encoder.")]:
         raise ValueError(
-            f"{path} holds an encoder with {len(extra)} parameters more than the model's: {_abbreviated(extra)}. It "
+            f"{path} holds an encoder with {len(extra)} parameters more than the model's: {abbreviated(extra)}. It "
             f"holds {_contents(weights.state)}: build the model with as many"
         )
 
@@ -210,28 +268,21 @@ def _check_shapes(fitted: Mapping[str, Tensor], *, wanted: Mapping[str, Tensor],
         if tensor.shape != wanted[name].shape
     ]
     if wrong:
-        shown = "; ".join(wrong[:_MAX_SHOWN])
+        shown = "; ".join(wrong[:MAX_SHOWN])
         raise ValueError(
             f"{path} holds a model of another size, {len(wrong)} parameters differ: {shown}. Build the model with the "
             "checkpoint's sizes"
         )
 
 
-def _abbreviated(names: Sequence[str]) -> str:
-    """Count names by the part of the model they belong to; a part with one name is named whole."""
-    parts: dict[str, list[str]] = {}
-    for name in names:
-        part = re.match(rf"(?:{BACKBONE})?(?:(?:input|output)_adapters\.)?[^.]+", name)
-        parts.setdefault(part[0] if part else name, []).append(name)
-    shown = [_summary(part, of_part) for part, of_part in parts.items()]
-    more = [f"and {len(shown) - _MAX_SHOWN} more"] if len(shown) > _MAX_SHOWN else []
-    return ", ".join([*shown[:_MAX_SHOWN], *more])
-
-
-def _summary(part: str, names: Sequence[str]) -> str:
-    if len(names) == 1:
-        return names[0]
-    numbers = {name.removeprefix(f"{part}.").split(".")[0] for name in names if part.endswith("encoder")}
-    blocks = sorted(int(number) for number in numbers if number.isdigit())
-    span = f".{{{blocks[0]}..{blocks[-1]}}}" if len(blocks) > 1 else f".{blocks[0]}" if blocks else ""
-    return f"{part}{span}.* ({len(names)})"
+def _check_finite(state: Mapping[str, Tensor], *, path: str | PathLike[str]) -> None:
+    """Refuse weights that are no numbers: a training from them would diverge at its first step."""
+    counts = {name: int((~torch.isfinite(tensor)).sum()) for name, tensor in state.items()}
+    broken = {name: count for name, count in counts.items() if count}
+    if broken:
+        shown = ", ".join(f"{name} ({count} of {state[name].numel()})" for name, count in [*broken.items()][:MAX_SHOWN])
+        more = f", and {len(broken) - MAX_SHOWN} more" if len(broken) > MAX_SHOWN else ""
+        raise ValueError(
+            f"{path} holds weights that are not finite (NaN or infinite) in {len(broken)} of {len(state)} parameters: "
+            f"{shown}{more}. The training that made it diverged, or it was damaged: take an earlier checkpoint"
+        )

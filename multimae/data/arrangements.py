@@ -3,73 +3,30 @@
 Every arrangement says where the files of a split's modality lie; `layout.py` makes samples of them.
 """
 
-import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 
-from multimae.data.sample import DataNotFoundError
+from multimae.data.files import EXACT, PHOTOGRAPHIC, UNREAD, Folder, composed, subfolders
+from multimae.data.places import NO_CLASS as NO_CLASS
+from multimae.data.places import Place
 from multimae.data.taskonomy_splits import SPLITS as SPLITS
 from multimae.data.taskonomy_splits import ViewSplits
 from multimae.tables.modalities import MODALITIES
 
 VALIDITY = "mask_valid"
 PSEUDO = "pseudo_"
-NO_CLASS = "all"
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
-ENDINGS = frozenset(suffix[1:] for suffix in IMAGE_SUFFIXES)
-MOST_SHOWN = 12
 PREDICTED = tuple(f"{PSEUDO}{name}" for name in MODALITIES if not name.startswith(PSEUDO))
 FOLDERS = tuple(dict.fromkeys((*MODALITIES, VALIDITY, *PREDICTED)))
 """All folders that something of this project reads."""
 ADE_SPLITS = MappingProxyType({"train": "training", "test": "validation"})
 ADE_FOLDERS = MappingProxyType({"rgb": "images", "semseg": "annotations"})
 VIEW = re.compile(r"point_\d+_view_\d+_domain_")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """Say where one modality of one split lies: in `folder`, in its only subfolder `all`, or in one for each group.
-
-    `tail` is what stands between the names and the suffixes of its files. `groups` and `names` are those that belong
-    to the split; None is all of them.
-    """
-
-    folder: Path
-    tail: str = ""
-    groups: Collection[str] | None = None
-    names: Collection[str] | None = None
-
-    @property
-    def base(self) -> Path:
-        """The folder that names are relative to: a subfolder `all` is left out of them."""
-        return self.folder / NO_CLASS if (self.folder / NO_CLASS).is_dir() else self.folder
-
-    def files(self) -> Iterator[tuple[str, str, "os.DirEntry[str]"]]:
-        """Yield name and suffix of every image, the suffix with the tail."""
-        if not self.folder.is_dir():
-            raise DataNotFoundError(_absent(self.folder))
-        base = self.base
-        groups = [] if base != self.folder else sorted(entry.name for entry in subfolders(base))
-        for group in groups or [""]:
-            if self.groups is None or group in self.groups:
-                yield from self._images(base, group)
-
-    def _images(self, base: Path, group: str) -> Iterator[tuple[str, str, "os.DirEntry[str]"]]:
-        prefix, tail = f"{group}/" if group else "", self.tail
-        with os.scandir(base / group) as entries:
-            for entry in entries:
-                # Not os.path.splitext: ImageNet has millions of names.
-                stem, dot, ending = entry.name.rpartition(".")
-                if dot and ending.lower() in ENDINGS and stem.endswith(tail):
-                    name = prefix + (stem[: -len(tail)] if tail else stem)
-                    if self.names is None or name in self.names:
-                        yield name, f"{tail}.{ending}", entry
 
 
 @dataclass(frozen=True)
@@ -96,9 +53,9 @@ class Arrangement(ABC):
         """Say whether there is a validation split beside the test split."""
         return False
 
-    def class_names(self) -> tuple[str, ...]:
-        """Return the names of the training split's classes, sorted; none where folders are no classes."""
-        return ()
+    def class_folders(self) -> Mapping[str, Sequence[Place]]:
+        """Return the training split's folders of classes, by class; none where folders are no classes."""
+        return {}
 
 
 @dataclass(frozen=True)
@@ -126,14 +83,13 @@ class ModalityFolders(Arrangement):
 
     def place(self, split: str, folder: str) -> Place:
         """Return a modality's folder."""
-        return Place(folder=self.home(split) / folder)
+        return Place(folder=self.home(split) / folder, reads=endings_of(folder))
 
-    def class_names(self) -> tuple[str, ...]:
+    def class_folders(self) -> Mapping[str, Sequence[Place]]:
         """Return the folders of any modality."""
         home = self.home("train")
-        modalities = (home / entry.name for entry in subfolders(home)) if home.is_dir() else ()
-        folders = {entry.name for modality in modalities for entry in subfolders(modality)}
-        return tuple(sorted(folders - {NO_CLASS}))
+        modalities = filter(is_modality, subfolders(home)) if home.is_dir() else ()
+        return _by_class(self.place("train", modality) for modality in modalities)
 
 
 @dataclass(frozen=True)
@@ -146,17 +102,17 @@ class ClassFolders(ModalityFolders):
         home = next((root / split for split in SPLITS if (root / split).is_dir()), None)
         if home is None:
             return False
-        names = [entry.name for entry in subfolders(home)]
-        return not any(map(is_modality, names)) and any(_holds_images(home / name) for name in names)
+        names = subfolders(home)
+        return not any(map(is_modality, names)) and any(_first_stem(home / name) for name in names)
 
     def place(self, split: str, folder: str) -> Place:
         """Return the split for rgb; nothing else is there."""
-        return Place(folder=self.home(split) if folder == "rgb" else self.home(split) / folder)
+        home = self.home(split)
+        return Place(folder=home if folder == "rgb" else home / folder, reads=endings_of(folder))
 
-    def class_names(self) -> tuple[str, ...]:
+    def class_folders(self) -> Mapping[str, Sequence[Place]]:
         """Return the folders of the split."""
-        home = self.home("train")
-        return tuple(sorted(entry.name for entry in subfolders(home))) if home.is_dir() else ()
+        return _by_class([self.place("train", "rgb")]) if self.home("train").is_dir() else {}
 
 
 @dataclass(frozen=True)
@@ -174,7 +130,8 @@ class SceneParsing(Arrangement):
 
     def place(self, split: str, folder: str) -> Place:
         """Return the images or their annotations."""
-        return Place(folder=self.root / ADE_FOLDERS.get(folder, folder) / ADE_SPLITS.get(split, split))
+        above = self.root / ADE_FOLDERS.get(folder, folder)
+        return Place(folder=above / ADE_SPLITS.get(split, split), reads=endings_of(folder))
 
 
 @dataclass(frozen=True)
@@ -189,9 +146,9 @@ class BuildingViews(Arrangement):
         """Say whether a modality's folder has views of a building."""
         if ModalityFolders.fits(root) or not root.is_dir():
             return False
-        domains = (root / entry.name for entry in subfolders(root) if is_modality(entry.name))
-        buildings = (views_of(domain) / entry.name for domain in domains for entry in subfolders(views_of(domain)))
-        return any(VIEW.match(name) for building in buildings for name in _first_names(building))
+        domains = (views_of(root / name) for name in subfolders(root) if is_modality(name))
+        buildings = (domain / name for domain in domains for name in subfolders(domain))
+        return any(VIEW.match(stem) for building in buildings for stem in _first_stem(building))
 
     @property
     def own_val(self) -> bool:
@@ -206,6 +163,7 @@ class BuildingViews(Arrangement):
         """Return a domain's folder."""
         return Place(
             folder=views_of(self.root / folder),
+            reads=endings_of(folder),
             tail=f"_domain_{domain_in_names(folder)}",
             groups=self._splits.buildings(split, among=self._buildings),
             names=self._splits.listed(split),
@@ -217,8 +175,8 @@ class BuildingViews(Arrangement):
 
     @cached_property
     def _buildings(self) -> frozenset[str]:
-        domains = [self.root / entry.name for entry in subfolders(self.root) if is_modality(entry.name)]
-        return frozenset(entry.name for domain in domains for entry in subfolders(views_of(domain)))
+        domains = [views_of(self.root / name) for name in subfolders(self.root) if is_modality(name)]
+        return frozenset(name for domain in domains for name in subfolders(domain))
 
 
 ARRANGEMENTS: tuple[type[Arrangement], ...] = (SceneParsing, BuildingViews, ClassFolders, ModalityFolders)
@@ -245,23 +203,24 @@ def modality_of(folder: str) -> str:
     return folder.removeprefix(PSEUDO)
 
 
-def subfolders(folder: Path) -> Iterator["os.DirEntry[str]"]:
-    """Yield the folders in a folder."""
-    with os.scandir(folder) as entries:
-        yield from (entry for entry in entries if entry.is_dir())
+def endings_of(folder: str) -> frozenset[str]:
+    """Return the endings that are read in the folder of a modality: maps must keep their codes."""
+    name = modality_of(folder)
+    return PHOTOGRAPHIC if name in MODALITIES and MODALITIES[name].kind == "image" else EXACT
 
 
-def _holds_images(folder: Path) -> bool:
-    return any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in _names(folder))
+def _by_class(places: Iterable[Place]) -> Mapping[str, Sequence[Place]]:
+    found: dict[str, list[Place]] = {}
+    for place in places:
+        for name in subfolders(place.folder):
+            if name != NO_CLASS:
+                found.setdefault(composed(name), []).append(replace(place, folder=place.folder / name))
+    return {name: found[name] for name in sorted(found)}
 
 
-def _first_names(folder: Path) -> list[str]:
-    return list(islice(_names(folder), 1))
-
-
-def _names(folder: Path) -> Iterator[str]:
-    with os.scandir(folder) as entries:
-        yield from (entry.name for entry in entries)
+def _first_stem(folder: Path) -> list[str]:
+    files = Folder(path=folder, reads=PHOTOGRAPHIC | UNREAD).files()
+    return [stem for stem, _ in islice(files, 1)]
 
 
 def domain_in_names(folder: str) -> str:
@@ -272,11 +231,3 @@ def domain_in_names(folder: str) -> str:
 def views_of(domain: Path) -> Path:
     """Return the folder of the buildings; the downloads of Omnidata have one for Taskonomy in between."""
     return domain / "taskonomy" if (domain / "taskonomy").is_dir() else domain
-
-
-def _absent(folder: Path) -> str:
-    """Say that a folder is not there, and what is in the one above it."""
-    above = next(above for above in folder.absolute().parents if above.is_dir())
-    names = sorted(_names(above))
-    more = f" and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else ""
-    return f"no folder {folder}; in {above} there is {names[:MOST_SHOWN]}{more}"

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Literal
 
 from multimae.data.arrangements import VALIDITY
+from multimae.data.label_table import LABEL_TABLE, label_rows, unlisted
 from multimae.data.sample import DataError, SampleMaps, Samples
 from multimae.data.spec import DatasetSpec
 from multimae.tables.modalities import MODALITIES
 
 MEASURED = frozenset({"depth", "normals", "domain"})
 """Kinds of maps that may be invalid somewhere, where `mask_valid` says so."""
-LABEL_TABLE = "labels.csv"
 
 Missing = Literal["error", "allow"]
 
@@ -87,20 +87,12 @@ class OpenedDataset(ABC):
                     f"{len(without)} samples have no class, such as {without[0]}: use class folders or {table}"
                 )
             return by_folder
-        listed = dict(label_rows(table))
-        if unlisted := [name for name in names if name not in listed]:
-            raise DataError(f"{table} lacks {len(unlisted)} samples, such as {unlisted[0]}; add them")
+        listed = label_rows(table)
+        if gap := unlisted(table, names, listed=listed):
+            raise DataError(gap)
         return {name: listed[name] for name in names}
 
     def class_names(self) -> tuple[str, ...]:
         """Return the names of the training split's classes in the order of their numbers; none where there are none."""
         table = self.split_dir("train") / LABEL_TABLE
-        return tuple(sorted({label for _, label in label_rows(table)})) if table.is_file() else self._classes_of_train()
-
-
-def label_rows(table: Path) -> list[tuple[str, str]]:
-    """Return the name and the class of each sample that a labels.csv lists below its head."""
-    rows = [row for row in table.read_text("utf-8").split("\n")[1:] if row]
-    if wrong := [row for row in rows if "," not in row]:
-        raise DataError(f"{table} has the row {wrong[0]!r}, wanted name,label in every row")
-    return [(name, label) for name, label in (row.split(",", maxsplit=1) for row in rows)]
+        return tuple(sorted({*label_rows(table).values()})) if table.is_file() else self._classes_of_train()

@@ -1,10 +1,7 @@
-"""From one image file to a checked array. Free of torch.
+"""From one image file to a checked array. Free of torch."""
 
-Pillow, because it raises on a truncated file where OpenCV hands back an image that is half black.
-"""
-
-import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -13,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from multimae.data.arrangements import PSEUDO
+from multimae.data.image_formats import BIG_ENDIAN, check_format
+from multimae.data.images import SWAPS_SIDES, in_colours, opened, orientation
 from multimae.data.labels import label_code
 from multimae.data.sample import DataError, SampleMaps, StoredMap
 from multimae.data.spec import DatasetSpec
@@ -22,7 +22,7 @@ Array = NDArray[Any]
 
 MODES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        "image": frozenset({"RGB", "L", "P", "RGBA", "CMYK"}),
+        "image": frozenset({"RGB", "RGBA", "L", "LA", "P", "PA", "1", "CMYK", "YCbCr"}),
         "depth": frozenset({"I;16", "I"}),
         "labels": frozenset({"L", "P"}),
         "validity": frozenset({"L", "P"}),
@@ -37,8 +37,9 @@ EIGHT_BITS = frozenset({"L", "RGB"})
 def decode(path: Path, *, modality: str, spec: DatasetSpec) -> Array:
     """Return uint8 [h, w, 3] for rgb and normal, uint16 [h, w] for depth, uint8 [h, w] for labels and validity.
 
-    Labels are 0 (unlabelled) or a class from 1, however they are stored. Domains of Taskonomy keep their codes: uint16
-    [h, w] where they have 16 bits, else uint8 [h, w] or [h, w, channels].
+    Depth is 0 wherever nothing was measured, whichever codes the files have for it. Labels are 0 (unlabelled) or a
+    class from 1, however they are stored. Domains of Taskonomy keep their codes: uint16 [h, w] where they have 16 bits,
+    else uint8 [h, w] or [h, w, channels].
     """
     return interpret(_pixels(path, modality), path=path, modality=modality, spec=spec)
 
@@ -55,7 +56,20 @@ def check_same_size(sample: SampleMaps, arrays: Mapping[str, Array]) -> None:
     sizes = {name: array.shape[:2] for name, array in arrays.items()}
     if len(set(sizes.values())) > 1:
         listed = ", ".join(f"{sample.paths[name]} is {width}x{height}" for name, (height, width) in sizes.items())
-        raise DataError(f"sample {sample.name!r}: modalities differ in size: {listed}")
+        drawn = drawn_unturned(sample.paths, {name: (width, height) for name, (height, width) in sizes.items()})
+        raise DataError(f"sample {sample.name!r}: modalities differ in size: {listed}{f'; {drawn}' if drawn else ''}")
+
+
+def drawn_unturned(paths: Mapping[str, Path | StoredMap], sizes: Mapping[str, tuple[int, int]]) -> str:
+    """Say what to do where the upright maps of a sample differ in size, and as stored do not; else nothing."""
+    turned = {name for name, path in paths.items() if isinstance(path, Path) and orientation(path) in SWAPS_SIDES}
+    stored = {size[::-1] if name in turned else size for name, size in sizes.items()}
+    if not turned or len(stored) > 1:
+        return ""
+    return (
+        f"EXIF turns {', '.join(sorted(turned))} by 90 degrees, and the sizes match only without that: the others were "
+        "drawn on the photograph as it is stored. Turn them as well, or take the entry out of the photograph"
+    )
 
 
 def interpret(pixels: Array, *, path: Path, modality: str, spec: DatasetSpec) -> Array:
@@ -68,7 +82,14 @@ def interpret(pixels: Array, *, path: Path, modality: str, spec: DatasetSpec) ->
     elif array.dtype not in (np.uint8, np.uint16):
         _check(path, array, (array < 0) | (array > 65535), f"{modality} has 16 bits")
         array = array.astype(np.uint16)
+    if kind == "depth" and spec.invalid_depth:
+        array = _measured(array, invalid=spec.invalid_depth)
     return _first_channels(path, array, modality=modality) if kind == "domain" else array
+
+
+def spec_in(folder: str, *, described: DatasetSpec) -> DatasetSpec:
+    """Return what describes the maps of a folder: predicted depth uses all 16 bits, whatever measured depth does."""
+    return replace(described, invalid_depth=()) if folder.startswith(PSEUDO) else described
 
 
 def blank(*, modality: str, height: int, width: int) -> Array:
@@ -102,19 +123,17 @@ def shrink(array: Array, *, modality: str, store_size: int) -> Array:
 
 def _pixels(path: Path, modality: str) -> Array:
     kind = kind_of(modality)
-    allowed = MODES[kind]
-    try:
-        with Image.open(path) as image:
-            image.load()
-            if image.mode not in allowed:
-                raise DataError(f"{path}: {modality} has image mode {image.mode}, wanted one of {sorted(allowed)}")
-            if kind == "domain":
-                _check_bits(path, image.mode, modality)
-            if kind != "image":
-                return np.asarray(image)
-            return np.asarray(image.convert("L" if modality_named(modality).num_channels == 1 else "RGB"))
-    except (OSError, SyntaxError, ValueError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be decoded as {modality}: {error}; restore the file or remove it") from error
+    with opened(path, what=modality) as image:
+        check_format(image, path=path, modality=modality, kind=kind)
+        if image.mode not in MODES[kind] and not (image.mode == BIG_ENDIAN and "I;16" in MODES[kind]):
+            doubt = "; is it a depth map?" if kind == "image" and image.mode.startswith("I") else ""
+            wanted = f"wanted one of {sorted(MODES[kind])}{doubt}"
+            raise DataError(f"{path}: {modality} has image mode {image.mode}, {wanted}")
+        if kind == "domain":
+            _check_bits(path, image.mode, modality)
+        if kind != "image":
+            return np.asarray(image)
+        return np.asarray(in_colours(image, mode="L" if modality_named(modality).num_channels == 1 else "RGB"))
 
 
 def _check_bits(path: Path, mode: str, modality: str) -> None:
@@ -149,8 +168,17 @@ def _classes_from_one(stored: Array, *, path: Path, modality: str, spec: Dataset
         last, unlabelled = code.num_classes - 1 + code.first_label, 0 if code.first_label else 255
         owner = spec.name if modality == "semseg" else modality
         wanted = f"{owner} has labels {code.first_label} to {last}, and {unlabelled} for unlabelled"
+        if set(np.unique(stored[labels > code.num_classes])) == {last + 1 if code.first_label == 0 else 255}:
+            wanted += f"; do they count from {1 - code.first_label}? DatasetSpec(first_label=...) says from where"
         _check(path, stored, labels > code.num_classes, wanted)
     return labels
+
+
+def _measured(codes: Array, *, invalid: Sequence[int]) -> Array:
+    """Return depth with 0 wherever the data set has another code for what was not measured."""
+    lost = np.logical_or.reduce([codes == code for code in invalid])
+    measured: Array = np.where(lost, codes.dtype.type(0), codes)
+    return measured
 
 
 def _check(path: Path, array: Array, wrong: NDArray[np.bool_], wanted: str) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from multimae.data.dataset import Missing
-from multimae.data.decode import Array, blank, check_same_size, read_map, shrink
+from multimae.data.decode import Array, blank, check_same_size, read_map, shrink, spec_in
 from multimae.data.labels import FIXED, label_code
 from multimae.data.maps import Sample
 from multimae.data.open import find_dataset
@@ -64,10 +64,11 @@ class MultiModalFolder(Dataset[Example]):
         self.root = opened.root
         self.modalities = tuple(modalities)
         self.missing = missing
-        self.class_names = opened.class_names() if labelled else ()
         own = split == "val" and opened.own_val
         folder = split if own or split == "test" else "train"
         found = opened.samples(folder, opened.with_validity(folder, modalities), folders=folders, missing=missing)
+        # After the listing, which knows the classes already.
+        self.class_names = opened.class_names() if labelled else ()
         for name in ("semseg", *FIXED):
             _check_classes(found.folders.get(name), modality=name, described=self.spec)
         self._labels = opened.labels(folder, found.names) if labelled else {}
@@ -76,6 +77,9 @@ class MultiModalFolder(Dataset[Example]):
             names = few_of(names, ratio=train_ratio, seed=subset_seed, groups=self._labels)
         self.files: Samples[SampleMaps] = found.only(spread_over(names, limit=limit))
         self.pipeline = TRANSFORMS.build(pipeline) if isinstance(pipeline, dict) else pipeline
+        self._described = {
+            name: spec_in((folders or {}).get(name, name), described=self.spec) for name in found.folders
+        }
         self.store_size = store_size
         self._cached: dict[int, Sample] | None = {"none": None, "memory": dict[int, Sample]()}[cache]
 
@@ -96,10 +100,12 @@ class MultiModalFolder(Dataset[Example]):
 
     def stored(self, index: int, *, modality: str) -> Array:
         """Return one map [height, width] or [height, width, channels] at the size it is stored in."""
-        return read_map(self.files[index].paths[modality], modality=modality, spec=self.spec)
+        return read_map(self.files[index].paths[modality], modality=modality, spec=self._described[modality])
 
     def _decode(self, files: SampleMaps) -> Sample:
-        arrays = {name: read_map(place, modality=name, spec=self.spec) for name, place in files.paths.items()}
+        arrays = {
+            name: read_map(place, modality=name, spec=self._described[name]) for name, place in files.paths.items()
+        }
         check_same_size(files, arrays)
         if self.store_size is not None:
             arrays = {name: shrink(array, modality=name, store_size=self.store_size) for name, array in arrays.items()}

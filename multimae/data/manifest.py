@@ -158,4 +158,7 @@ def _plain(provenance: Provenance) -> dict[str, Any]:
 
 
 def _line(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+    return (
+        json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(errors="backslashreplace")
+        + b"\n"
+    )

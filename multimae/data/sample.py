@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, overload, runtime_checkable
 
@@ -67,9 +67,11 @@ class PlainSamples(Samples[SampleFiles]):
     """List samples whose maps are files; paths are made when asked for, since ImageNet has millions of them.
 
     `suffixes` holds the suffix of each modality's files, by name where they differ. A name without one has no file.
+    `spellings` holds, by modality, what stands for a name in the file's own name where that is spelled otherwise.
     """
 
     suffixes: Mapping[str, str | Mapping[str, str]]
+    spellings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[SampleFiles]:
         return (self._files(name) for name in self.names)
@@ -85,7 +87,7 @@ class PlainSamples(Samples[SampleFiles]):
 
     def only(self, names: Sequence[str]) -> "PlainSamples":
         """Keep these samples, in this order."""
-        return PlainSamples(names=tuple(names), folders=self.folders, suffixes=self.suffixes)
+        return replace(self, names=tuple(names))
 
     def _files(self, name: str) -> SampleFiles:
         paths = {}
@@ -93,5 +95,6 @@ class PlainSamples(Samples[SampleFiles]):
             suffixes = self.suffixes[modality]
             suffix = suffixes if isinstance(suffixes, str) else suffixes.get(name)
             if suffix is not None:
-                paths[modality] = folder / f"{name}{suffix}"
+                spelled = self.spellings[modality].get(name, name) if modality in self.spellings else name
+                paths[modality] = folder / f"{spelled}{suffix}"
         return SampleFiles(name=name, paths=paths)

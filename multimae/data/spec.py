@@ -13,12 +13,13 @@ from multimae.tables.modalities import MODALITIES
 
 RGB = tuple[int, int, int]
 CropBox = tuple[int, int, int, int]
+MAX_CODE = 65535
 
 HOW_TO_ARRANGE = """\
 Arrange it as ROOT/{train,test}/MODALITY/all/NAME.png, one file per image and modality, and pass ROOT (or the folder
 that holds it) as --data-root:
   rgb         8-bit colour (.jpg works too)
-  depth       16-bit, millimetres, 0 = invalid
+  depth       16-bit, millimetres, 0 = invalid (DatasetSpec(invalid_depth=(65535,)): 65535, too)
   semseg      8-bit, 0 = unlabelled, classes from 1 (DatasetSpec(first_label=0): classes from 0, 255 = unlabelled)
   mask_valid  8-bit, 255 = valid depth (optional)
 A folder val beside train and test holds images to judge trainings by; without one, recipe.val_ratio holds some out."""
@@ -34,6 +35,7 @@ class DatasetSpec:
     unlabelled.
     `depth_mean_mm` and `depth_std_mm` are taken over the valid pixels of the training depth; only tasks that predict
     depth in metres use them, all others standardise each map.
+    `invalid_depth` are codes that mean "no reading" in its depth beside 0, such as 65535; they are read as 0.
     `eval_crop` is (top, bottom, left, right) at original resolution, ends excluded, of the standard depth protocol.
     `folders` are the names its folder goes by, first the one we give it; none is its own name.
     `how_to_get` is shown to a user whose data is not there: say where it comes from and which layout is expected.
@@ -47,6 +49,7 @@ class DatasetSpec:
     depth_mean_mm: float = 0.0
     depth_std_mm: float = 1.0
     max_depth_m: float = 65.535
+    invalid_depth: tuple[int, ...] = ()
     modalities: tuple[str, ...]
     licence: str = "not stated"
     how_to_get: str = HOW_TO_ARRANGE
@@ -69,6 +72,12 @@ class DatasetSpec:
             raise ValueError(
                 f"data set {self.name!r} maps labels to {wrong}, wanted 0 (unlabelled) or a class, 1 to "
                 f"{len(self.classes)}"
+            )
+
+        if beyond := [code for code in self.invalid_depth if not 0 < code <= MAX_CODE]:
+            raise ValueError(
+                f"data set {self.name!r} has invalid_depth {beyond}, wanted codes from 1 to {MAX_CODE}, as stored; 0 "
+                "is always invalid"
             )
 
     @property

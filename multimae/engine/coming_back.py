@@ -2,11 +2,11 @@
 
 import shlex
 import subprocess
-import sys
 from collections.abc import Mapping
 
 from multimae.record.attempt import Attempt
 from multimae.record.progress import MOST_FUTILE, futile_starts
+from multimae.record.text import tell
 
 COMMAND = "MULTIMAE_COMES_BACK"
 """The variable in which the launcher leaves the command that puts the job back into its queue."""
@@ -22,9 +22,9 @@ def come_back(attempt: Attempt, *, environ: Mapping[str, str]) -> None:
     if not command:
         return
     if futile_starts(attempt.run_dir) >= MOST_FUTILE:
-        print(f"{MOST_FUTILE} starts in a row got no further: this job does not come back by itself", file=sys.stderr)
+        tell(f"{MOST_FUTILE} starts in a row got no further: this job does not come back by itself", stream="err")
         return
     try:
         subprocess.run(command, check=True, timeout=WITHIN_S)
     except (OSError, subprocess.SubprocessError) as error:
-        print(f"this job cannot come back by itself: {error}", file=sys.stderr)
+        tell(f"this job cannot come back by itself: {error}", stream="err")

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.dist import all_gather_object
+from mmengine.dist import all_gather_object, all_reduce_params
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from torch import nn
 
@@ -53,6 +53,13 @@ def wrap(model: nn.Module) -> nn.Module:
         broadcast_buffers=False,
     )
     return wrapped
+
+
+def share_statistics(model: nn.Module) -> None:
+    """Give all ranks the mean of what layers such as BatchNorm have seen, each in its own samples."""
+    statistics = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
+    if statistics:
+        all_reduce_params(statistics, op="mean")
 
 
 def unwrapped(model: Any) -> Any:

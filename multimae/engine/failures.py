@@ -1,9 +1,15 @@
 """Why a training ended: every ending has a kind, an exit code and a message a user can act on. Free of torch."""
 
 import errno
+from collections.abc import Mapping
+from types import MappingProxyType
 
-from multimae.record.endings import ExitKind
+from multimae.record.endings import ExitKind, kind_said_by
 from multimae.record.lease import SupersededError
+
+_ERRNO: Mapping[int, ExitKind] = MappingProxyType(
+    {errno.ENOSPC: "disk_full", errno.EDQUOT: "disk_full", errno.ENOMEM: "host_oom"}
+)
 
 
 class DivergedError(RuntimeError):
@@ -52,12 +58,8 @@ def _kind_of_one(error: BaseException) -> ExitKind:
         return "gpu_oom"
     if name in ("DataError", "DataNotFoundError"):
         return "data"
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "disk_full"
-    # torch.save reports a full disk as a RuntimeError of its zip writer.
-    if isinstance(error, RuntimeError) and "No space left on device" in str(error):
-        return "disk_full"
-    return "error"
+    by_number = _ERRNO.get(error.errno or 0) if isinstance(error, OSError) else None
+    return by_number or kind_said_by(str(error)) or "error"
 
 
 def _chain(error: BaseException) -> list[BaseException]:

@@ -81,7 +81,8 @@ class ValidationHook(Hook):  # type: ignore[misc]
 class SpoolHook(Hook):  # type: ignore[misc]
     """Write losses every `interval` iterations, validation metrics as they come, and a heartbeat every two seconds.
 
-    Losses are summed on the device and read every `interval` iterations only, so a step never waits for the host.
+    Losses are summed on the device and read, as the mean of all ranks, every `interval` iterations only, so a step
+    never waits for the host. `batch_size`: the samples of an iteration on all ranks.
     """
 
     priority = "NORMAL"
@@ -110,7 +111,7 @@ class SpoolHook(Hook):  # type: ignore[misc]
             self._heartbeat(runner, step=step)
 
     def _write_losses(self, runner: Any, *, step: int) -> None:
-        means = {name: float(total) / self._count for name, total in self._sums.items()}
+        means = {name: value / self._count for name, value in _over_ranks(self._sums).items()}
         self._sums, self._count = {}, 0
         self._loss = means.get("loss", math.nan)
         values = {f"train/{name}": value for name, value in means.items()}
@@ -134,3 +135,12 @@ class SpoolHook(Hook):  # type: ignore[misc]
             images_per_s=rate * self.batch_size,
             eta_s=remaining / rate if rate else None,
         )
+
+
+def _over_ranks(values: Mapping[str, torch.Tensor]) -> dict[str, float]:
+    """Average values over ranks, all of which ask, in one exchange."""
+    if get_world_size() == 1:
+        return {name: float(value) for name, value in values.items()}
+    together = torch.stack([value.float() for value in values.values()]).to(get_comm_device(None))
+    all_reduce(together, op="mean")
+    return dict(zip(values, together.tolist(), strict=True))

@@ -1,7 +1,7 @@
 """A run from its config to its result, read top to bottom."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,13 @@ from multimae.engine.distributed import Launcher, join_ranks, share_among_ranks,
 from multimae.engine.failures import SettingsError
 from multimae.engine.hooks import SpoolHook, StopHook, ValidationHook
 from multimae.engine.neighbours import remember_training_data
+from multimae.engine.places import config_of, starting_weights
 from multimae.engine.results import write_result
 from multimae.engine.resume import CheckpointHook, is_weights_alone, keep_of_finished, load_checkpoint
 from multimae.engine.rungs import RungHook
 from multimae.engine.selection import BestWeights, selection_of
 from multimae.engine.signals import StopRequest
+from multimae.engine.steps import is_one_batch
 from multimae.evaluation.evaluate import Evaluations
 from multimae.kinds import kind
 from multimae.record.attempt import Attempt
@@ -42,13 +44,19 @@ class JobRunner(Runner):  # type: ignore[misc]
         """Let the ranks train one model; mmengine's own way wants a GPU for each."""
         return wrap(model) if self.distributed else super().wrap_model(model_wrapper_cfg, model)
 
+    def _maybe_compile(self, target: str) -> None:
+        """Compile a model's whole step where it is mmengine's; `take_step` calls the model itself."""
+        loop = self.cfg.train_cfg
+        one = is_one_batch(loop.get("num_micro_batches", 1), loss_average=loop.get("loss_average", "step"))
+        super()._maybe_compile(target if one else "forward")
+
 
 def execute(attempt: Attempt, *, stop: StopRequest) -> None:
     """Train or go on training, evaluate under every protocol, write the result."""
     started = time.time()
     run_dir, run = attempt.run_dir, Run.of(attempt.run_dir)
     files = RunDir(run_dir)
-    config = Config.fromfile(files.config)
+    config = config_of(attempt, run=run)
     launcher = join_ranks()
     share_among_ranks(config, world_size=get_world_size())
 
@@ -70,7 +78,8 @@ def execute(attempt: Attempt, *, stop: StopRequest) -> None:
     runner = _runner(config, attempt=attempt, hooks=hooks, launcher=launcher)
     model = unwrapped(runner.model)
     if config.job.init_from and not saved:
-        _start_from(run_dir / config.job.init_from, model=model, new_modalities=config.job.new_modalities)
+        weights, read_as = starting_weights(config, run=run, attempt=attempt), config.job.get("read_as", {})
+        _start_from(weights, model, new_modalities=config.job.new_modalities, read_as=read_as)
     if config.job.fit == "neighbours":
         remember_training_data(model, config.train_dataloader, spool=spool, stop=stop)
     elif saved and is_weights_alone(saved):  # trained to the end before, and now scored again
@@ -108,10 +117,13 @@ def execute(attempt: Attempt, *, stop: StopRequest) -> None:
     spool.close()
 
 
-def _start_from(checkpoint: Path, *, model: nn.Module, new_modalities: Sequence[str]) -> None:
+def _start_from(
+    checkpoint: Path, model: nn.Module, *, new_modalities: Sequence[str], read_as: Mapping[str, Any]
+) -> None:
     """Load the encoder's weights and log what was loaded; weights that do not fit are a matter of settings."""
     try:
-        print(load_backbone(model.get_submodule("backbone"), checkpoint, new_modalities=new_modalities), flush=True)
+        backbone = model.get_submodule("backbone")
+        print(load_backbone(backbone, checkpoint, new_modalities=new_modalities, **read_as), flush=True)
     except ValueError as error:
         raise SettingsError(str(error)) from error
 
@@ -139,7 +151,9 @@ def _runner(config: Config, *, attempt: Attempt, hooks: list[Hook], launcher: La
 
 def _hooks(config: Config, *, spool: Spool, evaluations: Evaluations, best: BestWeights | None) -> list[Hook]:
     job = config.job
-    record = SpoolHook(spool=spool, interval=job.log_interval, batch_size=config.train_dataloader.batch_size)
+    num_batches = config.train_cfg.get("num_micro_batches", 1) * get_world_size()
+    batch_size = config.train_dataloader.batch_size * num_batches
+    record = SpoolHook(spool=spool, interval=job.log_interval, batch_size=batch_size)
     if job.validation is None:
         return [record]
     validation = ValidationHook(

@@ -7,9 +7,11 @@ torchrun does much of this, too, but loads torch first: a signal in those second
 with 1 whatever a rank says, and a failure reaches the others as SIGTERM at once, like a wish to stop.
 """
 
+import ctypes
 import logging
 import multiprocessing
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from typing import NoReturn
 
 GRACE_S = 30.0
 POLL_S = 0.1
+PR_SET_PDEATHSIG = 1
 
 
 def rank_of_this_process() -> int:
@@ -34,6 +37,15 @@ def is_rank() -> bool:
 def is_parent(num_devices: int) -> bool:
     """Say whether this process is to start the ranks: several are wanted and nobody has started them yet."""
     return num_devices > 1 and not is_rank()
+
+
+def end_with_parent() -> None:
+    """Have this rank asked to stop when its parent dies: one that is killed outright cannot hand that on.
+
+    Only Linux can; elsewhere the ranks notice at their next checkpoint, if another attempt owns the run by then.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def leave(code: int) -> NoReturn:

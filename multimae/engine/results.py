@@ -66,7 +66,7 @@ def _rows(evaluation: Evaluation, metrics: Mapping[str, float], *, selection: Se
             protocol=evaluation.protocol,
             metric=name,
             value=value if math.isfinite(value) else None,
-            n=evaluation.num_samples,
+            n=evaluation.counted.get(name, evaluation.num_samples),
             selection=selection,
         )
         for name, value in metrics.items()

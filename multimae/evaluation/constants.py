@@ -1,6 +1,6 @@
 """What can be said of any image without looking at it: the level below which a model has learnt nothing."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -48,10 +48,18 @@ def median_of(counts: NDArray[np.int64]) -> int:
     return int(np.searchsorted(counts.cumsum(), counts.sum() / 2))
 
 
-def histogram(folder: MultiModalFolder, *, modality: str, num_values: int) -> NDArray[np.int64]:
+class Histogram(NamedTuple):
+    """Count pixels by value and, of each value, the images that have it."""
+
+    pixels: NDArray[np.int64]
+    images: NDArray[np.int64]
+
+
+def histogram(folder: MultiModalFolder, *, modality: str, num_values: int) -> Histogram:
     """Count the stored values of a modality, 0 to `num_values` - 1, over all images."""
-    counts = np.zeros(num_values, dtype=np.int64)
+    counts = Histogram(*(np.zeros(num_values, dtype=np.int64) for _ in Histogram._fields))
     for index in range(len(folder)):
-        values = folder.stored(index, modality=modality)
-        counts += np.bincount(values.ravel(), minlength=num_values)
+        found = np.bincount(folder.stored(index, modality=modality).ravel(), minlength=num_values)
+        np.add(counts.pixels, found, out=counts.pixels)
+        np.add(counts.images, found > 0, out=counts.images)
     return counts

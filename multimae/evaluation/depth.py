@@ -1,5 +1,6 @@
 """Depth: errors in millimetres as the reference averages them, in metres as the field does."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -8,11 +9,13 @@ import torch
 from torch import Tensor
 
 from multimae.data.folder import MultiModalFolder
+from multimae.data.outliers import outlying_codes
 from multimae.evaluation.constants import histogram, median_of
 from multimae.evaluation.scoring import Batch, Protocol, Scoring, check_same_size, resize_map
 from multimae.registry import EVALUATORS
 from multimae.shapes import Bool, Float
 
+logger = logging.getLogger(__name__)
 MIN_DEPTH_M = 1e-3
 MIN_DENOMINATOR_MM = 1e-6
 
@@ -58,9 +61,11 @@ class DepthMetric(Scoring):
             predictions = torch.stack(list(data_samples))
             check_same_size(predictions, targets["depth"], protocol=self.protocol)
             scores = [self._pooled(predictions, target=targets["depth"], valid=targets["mask_valid"])]
+            self.num_empty += int((~targets["mask_valid"].flatten(1).any(dim=1)).sum())
         else:
             triples = zip(data_samples, targets["depth"], targets["mask_valid"], strict=True)
             scores = [self._per_image(prediction, target=target, valid=valid) for prediction, target, valid in triples]
+            self.num_empty += sum(not score for score in scores)
         self.results += [score for score in scores if score]
         self.num_scored += len(data_samples)
 
@@ -154,7 +159,13 @@ def _deltas(ratio: Float[Tensor, " pixels"]) -> dict[str, float]:
 
 
 def median_depth_mm(folder: MultiModalFolder) -> float:
-    """Return the median over all measured pixels, in millimetres."""
+    """Return the median over all measured pixels, in millimetres; warn of codes that look like "no reading"."""
     counts = histogram(folder, modality="depth", num_values=2**16)
-    counts[0] = 0
-    return float(median_of(counts))
+    for found in outlying_codes(counts.pixels, maps=counts.images):
+        logger.warning(
+            "depth of %s is %d in %.2g %% of the pixels, in %d of %d images, and else up to %d: if that means no "
+            "reading, describe the data set with invalid_depth=(%d,); multimae data verify tells more",
+            *(folder.spec.name, found.code, 100 * found.share, found.num_maps, len(folder), found.rest, found.code),
+        )
+    counts.pixels[0] = 0
+    return float(median_of(counts.pixels))

@@ -45,6 +45,7 @@ class Evaluations:
             metrics=scores.metrics,
             baseline=scores.baseline,
             num_samples=num_samples,
+            counted=scores.counted,
             note=_note(loader, name=name),
         )
 

@@ -38,6 +38,7 @@ class RegressionMetric(Scoring):
         pooled = [torch.cat(errors)] if self.protocol == "paper" else errors
         self.results += [error.mean().item() for error in pooled if error.numel()]
         self.num_scored += len(data_samples)
+        self.num_empty += sum(error.numel() == 0 for error in errors)
 
     def process_constant(self, data_batch: Batch, constant: Tensor) -> None:
         """Add a batch of which every pixel is said to be `constant`, one value a channel."""

@@ -1,7 +1,7 @@
 """How a model of one kind of task is scored on batches: by a metric, or in a way of the kind's own."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from mmengine.evaluator import Evaluator
@@ -14,10 +14,14 @@ from multimae.registry import EVALUATORS
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """The metrics of a model, and `baseline`: those of what can be said without looking."""
+    """The metrics of a model, and `baseline`: those of what can be said without looking.
+
+    `counted` says by metric how many samples had something to score, where that is not all of them.
+    """
 
     metrics: Mapping[str, float]
     baseline: Mapping[str, float]
+    counted: Mapping[str, int] = field(default_factory=dict)
 
 
 @runtime_checkable
@@ -50,7 +54,9 @@ class MetricScorer:
                 constant.process(batch)
         if constant is not None:
             self._baselines[name] = constant.evaluate(num_samples)
-        return Scores(metrics=evaluator.evaluate(num_samples), baseline=self._baselines[name])
+        metrics = evaluator.evaluate(num_samples)
+        (metric,) = evaluator.metrics
+        return Scores(metrics=metrics, baseline=self._baselines[name], counted=dict.fromkeys(metrics, metric.counted))
 
     def _constant_predictor(self, item: Any) -> ConstantPredictor:
         if self._constant is None:

@@ -20,7 +20,9 @@ class Scoring(BaseMetric):  # type: ignore[misc]  # mmengine is untyped
     """Sum up batches in `results`, in every process its own, and compute the metrics from all of them.
 
     mmengine gathers through a folder in the working directory and leaves out the last of too many results, which only
-    holds for a list with one entry per sample, in order. Here everything is gathered, and what was scored is counted.
+    holds for a list with one entry per sample, in order. Here everything is gathered, and what was scored is counted:
+    `num_scored` samples, of which `num_empty` had nothing to score, such as a pixel with a depth. `counted` is the
+    number of the others, in all processes, at the last `evaluate`.
     """
 
     default_prefix = ""
@@ -28,7 +30,7 @@ class Scoring(BaseMetric):  # type: ignore[misc]  # mmengine is untyped
 
     def __init__(self, **mmengine: Any) -> None:
         super().__init__(**mmengine)
-        self.num_scored = 0
+        self.num_scored = self.num_empty = self.counted = 0
 
     @abstractmethod
     def process_constant(self, data_batch: Batch, constant: Tensor) -> None:
@@ -36,9 +38,11 @@ class Scoring(BaseMetric):  # type: ignore[misc]  # mmengine is untyped
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Return the metrics over the `size` samples of the data set and start anew."""
-        parts = all_gather_object((self.num_scored, self.results))
-        num_scored, results = sum(num for num, _ in parts), list(chain.from_iterable(part for _, part in parts))
-        self.num_scored, self.results = 0, []
+        parts = all_gather_object((self.num_scored, self.num_empty, self.results))
+        num_scored, num_empty = (sum(part[place] for part in parts) for place in (0, 1))
+        results = list(chain.from_iterable(part for _, _, part in parts))
+        self.num_scored, self.num_empty, self.results = 0, 0, []
+        self.counted = num_scored - num_empty
         if num_scored > size:
             raise ValueError(
                 f"{num_scored} samples were scored of a data set of {size}: its sampler repeats some so that every "

@@ -44,7 +44,7 @@ class SegmentationMetric(Scoring):
         labels, scores = (torch.cat([part.flatten() for part in parts]) for parts in zip(*answers, strict=True))
         target = torch.cat([target.flatten() for target in targets]).to(labels.device)
         counts = confusion(labels, target=target, num_classes=self.num_classes).double()
-        self._accumulate(torch.where(scores.isnan().any(), torch.nan, counts), num=len(data_samples))
+        self._accumulate(torch.where(scores.isnan().any(), torch.nan, counts), targets=list(targets))
 
     def process_constant(self, data_batch: Batch, constant: Tensor) -> None:
         """Add a batch of which every pixel is said to be of class `constant`."""
@@ -53,7 +53,7 @@ class SegmentationMetric(Scoring):
 
     def add(self, labels: Int[Tensor, "height width"], *, target: Int[Tensor, "height width"]) -> None:
         """Count the pixels of one image by target class (row) and predicted class (column)."""
-        self._accumulate(confusion(labels, target=target, num_classes=self.num_classes), num=1)
+        self._accumulate(confusion(labels, target=target, num_classes=self.num_classes), targets=[target])
 
     def _answer(
         self,
@@ -68,14 +68,17 @@ class SegmentationMetric(Scoring):
         check_same_size(answer.labels, target, protocol=self.protocol)
         return answer
 
-    def _accumulate(self, counts: Tensor, *, num: int) -> None:
+    def _accumulate(self, counts: Tensor, *, targets: Sequence[Tensor]) -> None:
         counts = counts.cpu().double()
         self.results = [self.results[0] + counts if self.results else counts]
-        self.num_scored += num
+        self.num_scored += len(targets)
+        self.num_empty += sum(not (target < self.num_classes).any() for target in targets)
 
     def compute_metrics(self, results: list[Float[Tensor, "classes classes"]]) -> dict[str, float]:
-        """Turn the summed counts into percentages; NaN where nothing was labelled."""
+        """Turn the summed counts into percentages, over the classes that occur."""
         counts = torch.stack(results).sum(dim=0)
+        if not counts.any():
+            raise ValueError("no image has a labelled pixel to score; look at the data set's labels")
         found, actual, predicted = counts.diag(), counts.sum(dim=1), counts.sum(dim=0)
         shares = {
             "miou": (found / (actual + predicted - found)).nanmean(),
@@ -123,4 +126,4 @@ def _resized(logits: Float[Tensor, "1 _ _"], *, size: Sequence[int] | None) -> F
 def most_frequent_class(folder: MultiModalFolder) -> int:
     """Return the class (0..C-1) with the most pixels."""
     counts = histogram(folder, modality="semseg", num_values=folder.spec.num_classes + 1)
-    return int(counts[1:].argmax())
+    return int(counts.pixels[1:].argmax())

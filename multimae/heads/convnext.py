@@ -3,10 +3,10 @@
 from math import isqrt
 from typing import Any
 
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from multimae.checkpoints.initialising import HeadFromFile
 from multimae.layers import EncoderOutput, LayerNorm, initialise
 from multimae.registry import MODELS
 from multimae.shapes import Float
@@ -31,7 +31,7 @@ class ConvNeXtBlock(nn.Module):
 
 
 @MODELS.register_module(name=["ConvNeXtHead", "convnext"])
-class ConvNeXtHead(BaseModule):  # type: ignore[misc]  # mmengine is untyped
+class ConvNeXtHead(HeadFromFile):
     """Cut each token into `num_sub_tokens` in a square, run ConvNeXt blocks on that finer map, predict, resize.
 
     `token_dim`: channels of a whole token before it is cut; a sub-token has `token_dim / num_sub_tokens`.

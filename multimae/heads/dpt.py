@@ -7,10 +7,10 @@ Parameters bear the reference's names. It stores some of them twice, under alias
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from multimae.checkpoints.initialising import HeadFromFile
 from multimae.layers import EncoderOutput, initialise
 from multimae.registry import MODELS
 from multimae.shapes import Float
@@ -52,7 +52,7 @@ class FusionBlock(nn.Module):
 
 
 @MODELS.register_module(name=["DPTHead", "dpt"])
-class DPTHead(BaseModule):  # type: ignore[misc]  # mmengine is untyped
+class DPTHead(HeadFromFile):
     """Bring the tokens of four blocks to 1/4, 1/8, 1/16 and 1/32 of the image (for patches of 16) and fuse them.
 
     `hooks`: 0-based blocks, shallowest first. `task="regression"` ends without an activation.

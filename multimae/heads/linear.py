@@ -2,16 +2,16 @@
 
 from typing import Any, Literal
 
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from multimae.checkpoints.initialising import HeadFromFile
 from multimae.layers import EncoderOutput, LayerNorm, initialise
 from multimae.registry import MODELS
 from multimae.shapes import Float
 
 
 @MODELS.register_module(name=["LinearHead", "linear"])
-class LinearHead(BaseModule):  # type: ignore[misc]  # mmengine is untyped
+class LinearHead(HeadFromFile):
     """Pool the last block's tokens into one vector, normalise it, predict.
 
     `pool="mean"` averages all tokens, those of every modality and the global ones; `"global"` takes the last global

@@ -2,21 +2,22 @@
 
 from typing import Any, Literal
 
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from multimae.checkpoints.initialising import HeadFromFile
 from multimae.layers import EncoderOutput
 from multimae.registry import MODELS
 from multimae.shapes import Float
 
 
 @MODELS.register_module(name=["ProbeHead", "probe"])
-class ProbeHead(BaseModule):  # type: ignore[misc]  # mmengine is untyped
+class ProbeHead(HeadFromFile):
     """Normalise features by LayerNorm and BatchNorm, neither of them learned, then map them linearly.
 
     `output="vector"` reads one feature per sample, pooled as `pool` says: the mean of all tokens, or the last global
-    token, which is MAE's choice. `output="map"` reads one per patch and enlarges the outputs to the image.
+    token, which is MAE's choice. `output="map"` reads one per patch and enlarges the outputs to the image. BatchNorm
+    trains by the statistics of what a device holds at a time, as MAE's does, so a probe depends on that number.
     """
 
     def __init__(

@@ -3,17 +3,17 @@
 from typing import Any
 
 import torch
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from multimae.checkpoints.initialising import HeadFromFile
 from multimae.layers import EncoderOutput, LayerNorm, initialise, make_blocks, new_token
 from multimae.registry import MODELS
 from multimae.shapes import Float
 
 
 @MODELS.register_module(name=["SegmenterHead", "segmenter"])
-class SegmenterHead(BaseModule):  # type: ignore[misc]  # mmengine is untyped
+class SegmenterHead(HeadFromFile):
     """Let one learned token per class attend to the patches; a class's mask is its cosine with each patch.
 
     The cosines of a patch are normalised over the classes, then resized. Drop path grows from 0 to `drop_path_rate`

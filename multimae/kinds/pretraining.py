@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import multimae.data.pipelines.pretraining  # noqa: F401  # registers what configs name
-from multimae.evaluation.reconstruction import score_reconstruction
+from multimae.evaluation.reconstruction import of_all_processes, score_reconstruction
 from multimae.evaluation.scorer import Scorer, Scores
 from multimae.evaluation.scoring import Batch
 from multimae.kinds import JobKind
@@ -21,7 +21,7 @@ def _scorer(target: str) -> Scorer:
 
 
 def _score(model: Any, batches: Iterable[Batch], *, item: Any, num_samples: int) -> Scores:
-    return score_reconstruction(model, batches)
+    return score_reconstruction(model, batches, gather=of_all_processes)
 
 
 def _draw(model: Any, job: Any, *, artifacts: Path, spool: Spool) -> list[SamplePictures]:

@@ -6,8 +6,9 @@ from pathlib import Path
 from multimae.data.arrangements import FOLDERS, SPLITS
 from multimae.data.open import find_root
 from multimae.data.spec import spec
+from multimae.options import whole
 from multimae.packing.source import PackSource
-from multimae.prepare.command import at_least_one, convert
+from multimae.prepare.command import convert
 from multimae.processes import num_cores
 
 
@@ -17,16 +18,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-root", type=Path, required=True, metavar="DIR", help="the plain files, as in a sweep")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="to be passed as --data-root")
     parser.add_argument(
-        "--store-size", type=at_least_one, metavar="N", help="shrink the shorter side to N (default: keep all pixels)"
+        "--store-size", type=whole(1), metavar="N", help="shrink the shorter side to N (default: keep all pixels)"
     )
     parser.add_argument(
-        "--jpeg-quality", type=at_least_one, default=90, metavar="Q", help="of shrunk photographs (default %(default)s)"
+        "--jpeg-quality",
+        type=whole(1, up_to=100),
+        default=90,
+        metavar="Q",
+        help="of shrunk photographs (default %(default)s)",
     )
     parser.add_argument("--splits", nargs="+", choices=SPLITS, default=(), help="default: all there are")
     parser.add_argument(
         "--modalities", nargs="+", choices=FOLDERS, metavar="M", default=(), help="default: all there are"
     )
-    parser.add_argument("--workers", type=at_least_one, default=num_cores(), help="processes (default: all cores)")
+    parser.add_argument("--workers", type=whole(1), default=num_cores(), help="processes (default: all cores)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ on where a killed command has stopped, with every file's hash in the manifest. L
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from multimae.data.arrangements import FOLDERS, modality_of
-from multimae.data.dataset import LABEL_TABLE
 from multimae.data.decode import Array, check_same_size, decode, kind_of, shrink
+from multimae.data.files import REASONS
+from multimae.data.label_table import LABEL_TABLE, write_rows
 from multimae.data.layout import PlainDataset
 from multimae.data.manifest import Provenance
 from multimae.data.open import open_dataset
@@ -32,18 +34,18 @@ SAMPLES_PER_SHARD = 250
 MOST_SHARDS = 128
 NUM_WEIGHED = 8
 CLASSES = "manifest.json"
-JPEG_SUFFIXES = frozenset({".jpg", ".jpeg"})
+JPEG_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
 
-ANY_LABELS = DatasetSpec(
+ANY_CODES = DatasetSpec(
     name="any",
-    title="any labels",
+    title="any codes",
     classes=tuple(map(str, range(1, 256))),
     palette=((0, 0, 0),) * 255,
     modalities=("semseg",),
     licence="",
     how_to_get="",
 )
-"""Decodes labels as the numbers that are stored; what they mean is asked when they are read."""
+"""Decodes labels and depth as the numbers that are stored; what they mean is asked when they are read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +79,7 @@ class PackSource:
                 "files": self._fingerprint,
             },
             decisions=(f"photographs stored {kept}", "all other maps stored without loss, in the codes of their files"),
+            left_out=self._left_out(),
         )
 
     def items(self) -> Sequence[Item]:
@@ -93,8 +96,7 @@ class PackSource:
         if item.name == MARK:
             target.write_text(json.dumps({"schema": SCHEMA, "dataset": self.dataset}) + "\n", "utf-8")
         elif rest == [LABEL_TABLE]:
-            rows = (f"{name},{label}\n" for name, label in self._labels[split].items())
-            target.write_text("name,label\n" + "".join(rows), "utf-8")
+            write_rows(target, self._labels[split])
         elif rest[-1] == CLASSES:
             place(self._class_files(split)[rest[0]], target)
         else:
@@ -137,10 +139,22 @@ class PackSource:
         return {} if all(label == name.rpartition("/")[0] for name, label in found.items()) else found
 
     def _list(self, split: str) -> PlainSamples:
-        there = self.modalities or tuple(name for name in FOLDERS if _is_there(self._opened, split, name))
+        there = self.modalities or tuple(name for name in FOLDERS if self._opened.has(split, name))
         if not there:
             raise DataNotFoundError(f"{split} of {self.root} holds none of {', '.join(FOLDERS)}")
-        return self._opened.samples(split, there, missing="allow")
+        samples = self._opened.samples(split, there, missing="allow")
+        if split == "train":
+            # Raises where training on the plain files would: shards do not tell of folders without images.
+            self._opened.class_names()
+        return samples
+
+    def _left_out(self) -> Mapping[str, int]:
+        """Count what lies beside the samples and is none, by reason."""
+        counts = Counter[str]()
+        for split, samples in self._listed.items():
+            for entry in (entry for name in samples.folders for entry in self._opened.listing(split, name).left_out):
+                counts[REASONS[entry.reason].said] += len(entry.names)
+        return counts
 
     def _beside(self, split: str) -> Iterator[str]:
         if split in self._labels:
@@ -195,7 +209,7 @@ class PackSource:
                 damaged.append(str(error))
 
     def _encoded(self, files: SampleFiles) -> Mapping[str, EncodedMap]:
-        arrays = {name: _stored(path, folder=name, spec=self._opened.spec) for name, path in files.paths.items()}
+        arrays = {name: _stored(path, folder=name) for name, path in files.paths.items()}
         check_same_size(files, arrays)
         return {name: self._encode(array, path=files.paths[name], folder=name) for name, array in arrays.items()}
 
@@ -211,20 +225,10 @@ class PackSource:
         return EncodedMap(content=content, codec=codec, shape=small.shape)
 
 
-def _is_there(opened: PlainDataset, split: str, folder: str) -> bool:
-    try:
-        opened.samples(split, [folder], missing="allow")
-    except DataError:
-        return False
-    return True
-
-
-def _stored(path: Path, *, folder: str, spec: DatasetSpec) -> Array:
-    """Decode a file, labels as the numbers that it holds."""
+def _stored(path: Path, *, folder: str) -> Array:
+    """Decode a file, labels and depth as the numbers that it holds."""
     modality = modality_of(folder)
-    if kind_of(modality) == "labels":
-        return decode(path, modality="semseg", spec=ANY_LABELS)
-    return decode(path, modality=modality, spec=spec)
+    return decode(path, modality="semseg" if kind_of(modality) == "labels" else modality, spec=ANY_CODES)
 
 
 def _same_jpeg(path: Path, array: Array) -> bytes | None:

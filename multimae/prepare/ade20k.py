@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
 
+from multimae.data.files import PHOTOGRAPHIC, why_not_in
 from multimae.data.manifest import Provenance
 from multimae.data.sample import DataNotFoundError
 from multimae.data.sets.ade20k import SPEC
@@ -63,4 +64,6 @@ def _files(found: Contents, *, out: Path) -> Iterator[Files]:
 
 def _output(path: str) -> str | None:
     match = FILE.fullmatch(path)
-    return f"{SPLITS[match[2]]}/{MODALITIES[match[1]]}/all/{match[3]}" if match else None
+    if match is None or why_not_in(path, reads=PHOTOGRAPHIC) is not None:
+        return None
+    return f"{SPLITS[match[2]]}/{MODALITIES[match[1]]}/all/{match[3]}"

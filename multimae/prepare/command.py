@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from multimae.options import whole
 from multimae.prepare.conversion import Converted, Originals, prepare
 from multimae.processes import num_cores
+from multimae.record.text import tell
 
 DONE, ENVIRONMENT, INTERRUPTED = 0, 3, 130
 MOST_NAMED = 20
@@ -16,14 +18,7 @@ def add_options(parser: argparse.ArgumentParser, *, name: str, published: str) -
     """Add `--from`, `--out` and `--workers`; `published` says what `--from` holds."""
     parser.add_argument("--from", dest="published", type=Path, required=True, metavar="DIR", help=published)
     parser.add_argument("--out", type=Path, default=Path(name), metavar="DIR", help="default ./%(default)s")
-    parser.add_argument("--workers", type=at_least_one, default=num_cores(), help="processes (default: all cores)")
-
-
-def at_least_one(text: str) -> int:
-    """Read a number from 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}, wanted a whole number from 1")
-    return int(text)
+    parser.add_argument("--workers", type=whole(1), default=num_cores(), help="processes (default: all cores)")
 
 
 def convert(source: Originals, *, name: str, arguments: argparse.Namespace) -> int:
@@ -33,10 +28,10 @@ def convert(source: Originals, *, name: str, arguments: argparse.Namespace) -> i
         with _bar() as progress:
             report = prepare(source, out=out, workers=arguments.workers, progress=progress)
     except KeyboardInterrupt:
-        print(f"{name}: interrupted; what is converted stays in {out}, the same command goes on from there")
+        tell(f"{name}: interrupted; what is converted stays in {out}, the same command goes on from there")
         return INTERRUPTED
     for line in told(report, name=name, out=out):
-        print(line)
+        tell(line)
     return ENVIRONMENT if report.damaged else DONE
 
 
@@ -61,11 +56,12 @@ def _named(damaged: Mapping[str, str]) -> Iterator[str]:
 
 @contextmanager
 def _bar() -> Iterator[Callable[[int, int], object]]:
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
-    columns = ("converting", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    from multimae.console import label, plain_console
+
+    screen = plain_console("err")
+    columns = (label("converting"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=screen, disable=not screen.is_terminal) as bar:
         shown = bar.add_task("items", total=None)
         yield lambda done, total: bar.update(shown, completed=done, total=total)

@@ -20,7 +20,8 @@ from typing import Protocol, runtime_checkable
 from PIL import Image
 
 from multimae.data import manifest as manifests
-from multimae.data.arrangements import IMAGE_SUFFIXES
+from multimae.data.files import PHOTOGRAPHIC, why_not
+from multimae.data.images import too_many_pixels
 from multimae.data.manifest import FileRecord, Manifest, Provenance, read_manifest
 from multimae.data.sample import DataError
 from multimae.processes import spread
@@ -44,6 +45,7 @@ PIXELS: Mapping[str, tuple[str, int]] = MappingProxyType(
         "RGBA": ("uint8", 4),
         "CMYK": ("uint8", 4),
         "I;16": ("uint16", 1),
+        "I;16B": ("uint16", 1),
         "I": ("uint16", 1),
     }
 )
@@ -242,7 +244,7 @@ def _record(root: Path, output: str) -> FileRecord:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         num_bytes = file.tell()
-    shape, dtype = _pixels(path) if path.suffix.lower() in IMAGE_SUFFIXES else ((), "")
+    shape, dtype = ((), "") if why_not(path.name, reads=PHOTOGRAPHIC) else _pixels(path)
     return FileRecord(path=output, num_bytes=num_bytes, sha256=digest, shape=shape, dtype=dtype)
 
 
@@ -252,6 +254,8 @@ def _pixels(path: Path) -> tuple[tuple[int, ...], str]:
         with Image.open(path) as image:
             dtype, channels = PIXELS[image.mode] if image.mode in PIXELS else (image.mode, len(image.getbands()))
             height_width = (image.height, image.width)
+    except Image.DecompressionBombError as error:
+        raise too_many_pixels(path) from error
     except (OSError, ValueError) as error:
         raise DataError(f"{path.name} is no image that can be read") from error
     return (height_width if channels == 1 else (*height_width, channels)), dtype

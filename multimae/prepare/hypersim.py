@@ -10,12 +10,13 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from multimae.data.decode import shrink
 from multimae.data.encode import millimetres, write_image
+from multimae.data.images import in_colours, opened
 from multimae.data.manifest import Provenance
 from multimae.data.sample import DataError, DataNotFoundError
+from multimae.options import whole
 from multimae.prepare.command import add_options, convert
 from multimae.prepare.conversion import Item, place
 from multimae.prepare.hdf5 import read
@@ -62,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="tone-map the HDR images, or take the published JPEGs (default: HDR where there are any)",
     )
     parser.add_argument(
-        "--shorter-side", type=_pixels, default=0, metavar="PIXELS", help="shrink to (default: keep the size)"
+        "--shorter-side", type=whole(0), default=0, metavar="PIXELS", help="shrink to (default: keep the size)"
     )
 
 
@@ -168,16 +169,7 @@ class HypersimFrames:
 
 def _photograph(path: Path) -> NDArray[np.uint8]:
     """Decode a whole preview; raise DataError where it is missing or torn."""
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except FileNotFoundError as error:
-        raise DataNotFoundError(f"there is no {path}") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{path} cannot be decoded: {error}; download it again") from error
-
-
-def _pixels(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r}, wanted a number of pixels, 0 to keep the size")
-    return int(text)
+    if not path.is_file():
+        raise DataNotFoundError(f"there is no {path}")
+    with opened(path, what="a preview") as image:
+        return np.asarray(in_colours(image))

@@ -2,12 +2,14 @@
 
 import argparse
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
-from multimae.data.arrangements import IMAGE_SUFFIXES
+from multimae.data.arrangements import endings_of
+from multimae.data.files import REASONS, why_not_in
 from multimae.data.manifest import Provenance
 from multimae.data.sample import DataError, DataNotFoundError
 from multimae.data.sets.imagenet import SPEC
@@ -51,11 +53,13 @@ def run(args: argparse.Namespace) -> int:
 
 def images_and_labels(published: Path, *, out: Path, val_classes: Path | None = None) -> Unpacking:
     """List all images and pseudo labels that are there."""
-    listed: list[Files] = []
+    listed, left_out = list[Files](), Counter[str]()
     for split, modality, label, found in _by_class(published):
-        listed += files(found, output=partial(_below, f"{split}/{modality}/{label}"), out=out)
+        counts = partial(_counts, modality, left_out)
+        listed += files(found, output=partial(_below, f"{split}/{modality}/{label}", counts), out=out)
     for found in _flat_validation(published):
-        listed += files(found, output=partial(_of_class, _classes(published, val_classes)), out=out)
+        of_class = partial(_of_class, _classes(published, val_classes), partial(_counts, "rgb", left_out))
+        listed += files(found, output=of_class, out=out)
     if not listed:
         raise DataNotFoundError(
             f"{published} holds neither {TRAIN} nor {VAL}, neither {{train,val}}/nXXXXXXXX/ nor pseudo labels.\n"
@@ -66,6 +70,7 @@ def images_and_labels(published: Path, *, out: Path, val_classes: Path | None = 
         source=str(published.absolute()),
         decisions=("files kept as published",),
         units=UNITS,
+        left_out=dict(left_out),
     )
     return Unpacking(about=about, listed=listed)
 
@@ -106,7 +111,7 @@ def _flat_validation(published: Path) -> Iterator[Contents]:
     for source in (published / VAL, published / "val"):
         if source.exists():
             found = contents(source)
-            if found.damage or any(_below("", member) for member in found.members):
+            if found.damage or any(_counts("rgb", Counter(), member) for member in found.members):
                 yield found
 
 
@@ -120,14 +125,22 @@ def _classes(published: Path, chosen: Path | None) -> Mapping[str, str]:
     return validation_classes(path)
 
 
-def _below(folder: str, member: Member) -> str | None:
-    return f"{folder}/{member.name}" if PurePosixPath(member.name).suffix.lower() in IMAGE_SUFFIXES else None
+def _counts(modality: str, left_out: Counter[str], member: Member) -> bool:
+    """Say whether a file counts; note why it does not."""
+    reason = why_not_in(member.path, reads=endings_of(modality))
+    if reason is not None:
+        left_out[REASONS[reason].said] += 1
+    return reason is None
 
 
-def _of_class(classes: Mapping[str, str], member: Member) -> str | None:
+def _below(folder: str, counts: Callable[[Member], bool], member: Member) -> str | None:
+    return f"{folder}/{member.name}" if counts(member) else None
+
+
+def _of_class(classes: Mapping[str, str], counts: Callable[[Member], bool], member: Member) -> str | None:
     stem = PurePosixPath(member.name).stem
-    if (path := _below("", member)) is None:
+    if not counts(member):
         return None
     if stem not in classes:
         raise DataError(f"no class is listed for the validation image {member.path}; the list is not complete")
-    return f"val/rgb/{classes[stem]}{path}"
+    return f"val/rgb/{classes[stem]}/{member.name}"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from multimae.processes import WorkerLostError, num_cores, spread
+from multimae.record.text import tell
 from multimae.rooms.computed import lacking, write_computed
 from multimae.rooms.frame_files import VIEWS_PER_ROOM, FrameFiles
 from multimae.rooms.render.renderer import render_room
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     except (ModuleNotFoundError, OSError) as error:
         return _refuse(error, status=EXIT_ENVIRONMENT)
     missing = sum(len(room.views) for room in rooms)
-    print(f"rooms: {args.train + args.test - missing} frames are there, {missing} to render into {args.out}")
+    tell(f"rooms: {args.train + args.test - missing} frames are there, {missing} to render into {args.out}")
     try:
         with _progress(missing) as advance:
             for done in spread(rooms, work=render, workers=args.workers):
@@ -115,7 +116,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def _refuse(reason: object, *, status: int) -> int:
-    print(f"multimae data prepare rooms: {reason}", file=sys.stderr)
+    tell(f"multimae data prepare rooms: {reason}", stream="err")
     return status
 
 
@@ -165,7 +166,7 @@ def _add_computed(out: Path, *, workers: int) -> None:
     frames = [files for split in ("train", "test") for files in lacking(out, split=split)]
     if not frames:
         return
-    print(f"rooms: {len(frames)} frames to compute domains and labels of")
+    tell(f"rooms: {len(frames)} frames to compute domains and labels of")
     with _progress(len(frames)) as advance:
         for _ in spread(frames, work=write_computed, workers=workers):
             advance(1)
@@ -174,23 +175,25 @@ def _add_computed(out: Path, *, workers: int) -> None:
 @contextmanager
 def _progress(total: int) -> Iterator[Callable[[int], None]]:
     """Show a bar on a terminal; elsewhere print a line for each tenth."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
-    console = Console()
-    if console.is_terminal:
-        columns = ("rendering", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console) as bar:
+    from multimae.console import label, plain_console
+
+    screen = plain_console()
+    if screen.is_terminal:
+        columns = (label("rendering"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=screen) as bar:
             task = bar.add_task("frames", total=total)
             yield lambda done: bar.advance(task, done)
         return
     finished_frames = 0
 
-    def tell(done: int) -> None:
+    def count(done: int) -> None:
         nonlocal finished_frames
         tenths = (finished_frames * 10 // total, (finished_frames + done) * 10 // total)
         finished_frames += done
         if tenths[0] != tenths[1]:
-            print(f"rooms: {finished_frames} of {total} frames", flush=True)
+            tell(f"rooms: {finished_frames} of {total} frames")
+            sys.stdout.flush()
 
-    yield tell
+    yield count

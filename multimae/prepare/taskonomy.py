@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
 
-from multimae.data.arrangements import VALIDITY, domain_in_names, subfolders, views_of
+from multimae.data.arrangements import VALIDITY, domain_in_names, views_of
+from multimae.data.files import subfolders, why_no_folder
 from multimae.data.manifest import Provenance
 from multimae.data.sample import DataNotFoundError
 from multimae.data.sets.taskonomy import SPEC
@@ -83,12 +84,12 @@ def _found(published: Path) -> Iterator[tuple[str, str, Contents]]:
     """Yield buildings and domains with their files: those of archives, then those of folders."""
     for path in sorted(path for where in ARCHIVES for path in published.glob(where)):
         match = ARCHIVE.fullmatch(path.name) or OMNIDATA_ARCHIVE.fullmatch(path.name)
-        if match is not None:
+        if match is not None and why_no_folder(path.name) is None:
             yield match["building"], match["domain"], contents(path)
     for domain in DOMAINS:
         views = views_of(published / domain)
         if views.is_dir():
-            for building in sorted(entry.name for entry in subfolders(views)):
+            for building in subfolders(views):
                 yield building, domain, contents(views / building)
 
 

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from multimae.options import whole
 from multimae.pseudo_labels.settings import LabellingSettings
 from multimae.pseudo_labels.sources import find_source
 
@@ -20,11 +21,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prefix", default="pseudo_", metavar="TEXT", help='default: pseudo_; "" for none')
     parser.add_argument("--overwrite", action="store_true", help="remove labels of another network first")
     how = parser.add_argument_group("how")
-    how.add_argument("--batch-size", type=int, default=8, metavar="N", help="images a network sees at a time (8)")
+    how.add_argument("--batch-size", type=whole(1), default=8, metavar="N", help="images a network sees at a time (8)")
     how.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     how.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32")
-    how.add_argument("--min-side", type=int, metavar="N", help="shorter side, at least (default: the network's own)")
-    how.add_argument("--max-side", type=int, metavar="N", help="longer side, at most (default: none; see README)")
+    how.add_argument(
+        "--min-side", type=whole(1), metavar="N", help="shorter side, at least (default: the network's own)"
+    )
+    how.add_argument("--max-side", type=whole(1), metavar="N", help="longer side, at most (default: none; see README)")
     how.add_argument(
         "--depth-output",
         choices=("metres", "relative", "inverse"),

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from typing import Literal
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBar
 
+from multimae.console import PlainConsole, plain_console
+from multimae.console import label as column
 from multimae.pseudo_labels.images import list_images
 from multimae.pseudo_labels.labelling import LabellingProgress, label_images
 from multimae.pseudo_labels.manifest import complete, make_room
@@ -25,29 +26,29 @@ def label(settings: LabellingSettings, *, others: Literal["refuse", "replace"] =
             identity=settings.identity(modality),
             others=others,
         )
-    console = Console()
+    screen = plain_console()
     try:
-        num_broken = _watch(label_images(settings), console=console)
+        num_broken = _watch(label_images(settings), screen=screen)
     except KeyboardInterrupt:
-        console.print("stopped; what was labelled stays, the same command goes on")
+        screen.print("stopped; what was labelled stays, the same command goes on")
         return STOPPED
     for modality in settings.sources:
         folder = settings.folder(modality)
-        console.print(f"{complete(folder)} labels in {folder}", highlight=False, soft_wrap=True)
+        screen.print(f"{complete(folder)} labels in {folder}", soft_wrap=True)
     if num_broken:
-        console.print(f"left out, as they could not be read: {num_broken} images", highlight=False)
+        screen.print(f"left out, as they could not be read: {num_broken} images")
     return 1 if num_broken else 0
 
 
-def _watch(labelling: Iterable[LabellingProgress], *, console: Console) -> int:
+def _watch(labelling: Iterable[LabellingProgress], *, screen: PlainConsole) -> int:
     """Show how far it is, name the images that cannot be read, return their number."""
-    columns = (TextColumn("labels"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (column("labels"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     num_broken = 0
-    with ProgressBar(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+    with ProgressBar(*columns, console=screen, disable=not screen.is_terminal, transient=True) as bar:
         shown = bar.add_task("labels", total=None)
         for progress in labelling:
             bar.update(shown, completed=progress.done, total=progress.total)
             for message in progress.broken:
-                console.print(message, highlight=False, soft_wrap=True, markup=False)
+                screen.print(message, soft_wrap=True)
             num_broken += len(progress.broken)
     return num_broken

@@ -1,13 +1,12 @@
 """The images to be labelled: found below one folder, and read as training reads them."""
 
-import os
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
-from multimae.data.arrangements import IMAGE_SUFFIXES
 from multimae.data.decode import decode
+from multimae.data.files import PHOTOGRAPHIC, composed, images_below, refuse_lost
 from multimae.data.sample import DataError, DataNotFoundError
 from multimae.data.spec import spec
 
@@ -16,17 +15,13 @@ _ANY = spec("rooms")
 
 
 def list_images(rgb_dir: Path) -> tuple[str, ...]:
-    """Return the images below a folder as sorted paths relative to it; hidden files are none."""
+    """Return the images below a folder as sorted paths relative to it; raise DataError where some cannot be read."""
     if not rgb_dir.is_dir():
         raise DataNotFoundError(f"no folder {rgb_dir}; --rgb is the folder that holds the images, at any depth")
-    found = sorted(
-        (Path(folder) / name).relative_to(rgb_dir).as_posix()
-        for folder, _, names in os.walk(rgb_dir, followlinks=True)
-        for name in names
-        if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".")
-    )
+    found, left_out = images_below(rgb_dir, reads=PHOTOGRAPHIC)
+    refuse_lost(left_out, where=rgb_dir)
     if not found:
-        raise DataError(f"no images below {rgb_dir}; looked for {', '.join(sorted(IMAGE_SUFFIXES))}")
+        raise DataError(f"no images below {rgb_dir}; looked for .{', .'.join(sorted(PHOTOGRAPHIC))}")
     _check_distinct(rgb_dir, found)
     return tuple(found)
 
@@ -44,6 +39,6 @@ def label_name(image: str) -> str:
 def _check_distinct(rgb_dir: Path, images: list[str]) -> None:
     by_label: dict[str, str] = {}
     for image in images:
-        other = by_label.setdefault(label_name(image), image)
+        other = by_label.setdefault(composed(label_name(image)), image)
         if other is not image:
             raise DataError(f"{rgb_dir / other} and {rgb_dir / image} would have the same label; remove one")

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from multimae.data.files import EXACT, images_below
 from multimae.engine.failures import SettingsError
 from multimae.record.files import read_json, write_json
 
@@ -22,9 +23,9 @@ def make_room(folder: Path, *, model: str, identity: Mapping[str, Any], others: 
     """
     recorded = read_manifest(folder)
     if recorded is None:
-        if (stray := next(folder.rglob("*.png"), None)) is not None:
+        if stray := _labels(folder):
             raise SettingsError(
-                f"{folder} holds files that were not written here, such as {stray.name} (there is no {NAME}): choose "
+                f"{folder} holds files that were not written here, such as {stray[0]} (there is no {NAME}): choose "
                 "another --prefix or --out, or move them away"
             )
         return
@@ -57,7 +58,7 @@ def claim(folder: Path, *, manifest: Mapping[str, Any], identity: Mapping[str, A
 def complete(folder: Path) -> int:
     """Count a folder's labels, note their number in its manifest and return it."""
     recorded = read_manifest(folder) or {}
-    count = sum(not path.name.startswith(".") for path in folder.rglob("*.png"))
+    count = len(_labels(folder))
     if recorded.get("num_files") != count:
         write_json(folder / NAME, {**recorded, "num_files": count})
     return count
@@ -66,6 +67,10 @@ def complete(folder: Path) -> int:
 def read_manifest(folder: Path) -> dict[str, Any] | None:
     """Return a folder's manifest, None where there is none."""
     return read_json(folder / NAME)
+
+
+def _labels(folder: Path) -> list[str]:
+    return images_below(folder, reads=EXACT)[0] if folder.is_dir() else []
 
 
 def _differences(recorded: Mapping[str, Any], identity: Mapping[str, Any]) -> list[str]:

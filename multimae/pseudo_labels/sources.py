@@ -28,7 +28,10 @@ class LabelSource:
 
 def find_source(model: str) -> LabelSource:
     """Find, or download, the network that the user named."""
-    folder = Path(model).expanduser()
+    try:
+        folder = Path(model).expanduser()
+    except RuntimeError as error:
+        raise DataError(f"{model}: there is no such home folder; write the folder's whole path") from error
     if not folder.is_dir():
         _require_transformers(model)
         folder = _download(model)

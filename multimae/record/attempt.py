@@ -13,6 +13,7 @@ from multimae.record.files import read_json, write_json
 from multimae.record.job import Job
 from multimae.record.lease import require_lease, take_lease
 from multimae.record.paths import AttemptDir, RunDir
+from multimae.record.places import Places
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,11 @@ class Attempt:
     def job(self) -> Job | None:
         """What was submitted, if anything was."""
         return Job.read(self.files.job)
+
+    @property
+    def places(self) -> Places | None:
+        """Where it reads, as bound when it was submitted; None for what config.py names, as of a start by hand."""
+        return Places.read(self.files.places)
 
     @property
     def started(self) -> float | None:
@@ -112,14 +118,19 @@ def newest_job(run_dir: Path) -> Job | None:
     return next((job for attempt in reversed(attempts_of(run_dir)) if (job := attempt.job) is not None), None)
 
 
-def current_attempt(run_dir: Path, *, submitted: int, environ: Mapping[str, str]) -> Attempt:
-    """Name the attempt this process is: the one submitted, or a new one when Slurm has requeued the job.
+def current_attempt(run_dir: Path, *, submitted: int | None, environ: Mapping[str, str]) -> Attempt:
+    """Name the attempt this process is: the one submitted, or a new one by hand or when Slurm has requeued the job.
 
-    A requeued job runs the same command again, with SLURM_RESTART_COUNT above 0.
+    A requeued job runs the same command again, with SLURM_RESTART_COUNT above 0, and reads in the same places.
     """
+    if submitted is None:
+        return new_attempt(run_dir)
     if int(environ.get("SLURM_RESTART_COUNT", "0")) == 0:
         return Attempt(run_dir=run_dir, number=submitted)
     number = 1 + max((attempt.number for attempt in attempts_of(run_dir)), default=submitted)
     attempt = Attempt(run_dir=run_dir, number=number)
     attempt.folder.mkdir()
+    places = Attempt(run_dir=run_dir, number=submitted).places
+    if places is not None:
+        places.write(attempt.files.places)
     return attempt

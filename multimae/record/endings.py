@@ -1,10 +1,14 @@
 """How a start of a run can end: kinds, exit codes, and the file that says so."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, cast, get_args
 
 from multimae.record.files import read_json, write_json
+from multimae.record.text import printable
 
 ExitKind = Literal[
     "finished",
@@ -25,6 +29,25 @@ EXIT_KINDS: tuple[ExitKind, ...] = get_args(ExitKind)
 EXIT_CODES: dict[ExitKind, int] = {"finished": 0, "paused": 0, "preempted": 75, "config": 2, "data": 3}
 """The exit codes of kinds; that of any other is 1."""
 
+_SAID: Mapping[ExitKind, re.Pattern[str]] = MappingProxyType(
+    {
+        "gpu_oom": re.compile(r"CUDA(?: error:)? out of memory|HIP out of memory|STATUS_ALLOC_FAILED"),
+        "host_oom": re.compile(
+            r"DefaultCPUAllocator: (?:can't allocate|not enough) memory|std::bad_alloc|Cannot allocate memory"
+            r"|Unable to allocate .* for an array|Insufficient memory|shared memory \(shm\)|out of shared memory"
+            r"|DataLoader worker .* killed by signal: Killed|oom[ _-]kill|Out of memory: Killed|OUT_OF_MEMORY",
+            re.IGNORECASE,
+        ),
+        "disk_full": re.compile(r"No space left on device|Disk quota exceeded|database or disk is full"),
+    }
+)
+"""What torch, numpy, OpenCV, h5py, SQLite, Slurm and the kernel say, mostly as a plain RuntimeError or on stderr."""
+
+
+def kind_said_by(words: str) -> ExitKind | None:
+    """Name the kind of failure that words of other software stand for; None where they are nobody's we know."""
+    return next((kind for kind, pattern in _SAID.items() if pattern.search(words)), None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Exit:
@@ -38,7 +61,7 @@ class Exit:
     @classmethod
     def of(cls, kind: ExitKind, *, message: str, time: float) -> "Exit":
         """Return the ending of a kind with the exit code that belongs to it."""
-        return cls(kind=kind, message=message, exit_code=EXIT_CODES.get(kind, 1), time=time)
+        return cls(kind=kind, message=printable(message), exit_code=EXIT_CODES.get(kind, 1), time=time)
 
     @classmethod
     def read(cls, path: Path) -> "Exit | None":
@@ -52,9 +75,8 @@ class Exit:
         named = record.get("kind")
         kind = cast(ExitKind, named) if named in EXIT_KINDS else "error"
         code = int(record.get("exit_code", EXIT_CODES.get(kind, 1)))
-        return cls(
-            kind=kind, message=str(record.get("message", "")), exit_code=code, time=float(record.get("time", 0.0))
-        )
+        message = printable(str(record.get("message", "")))
+        return cls(kind=kind, message=message, exit_code=code, time=float(record.get("time", 0.0)))
 
     def write(self, path: Path) -> None:
         """Write the file, whole or not at all."""

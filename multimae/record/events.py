@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from multimae.record.paths import RunDir
+from multimae.record.text import printable
 
 _TAIL_BYTES = 16384
 
@@ -93,7 +94,7 @@ def last_events(run_dir: Path, *, attempt: int) -> list[Event]:
 def last_words(path: Path) -> str:
     """Return the last line of a log that says anything; empty where there is none."""
     lines = [line for line in _tail(path) if line.strip()]
-    return lines[-1].decode(errors="replace").strip() if lines else ""
+    return printable(lines[-1].decode(errors="replace")).strip() if lines else ""
 
 
 def resumed_steps(events: Iterable[Event]) -> dict[int, int]:

@@ -22,6 +22,10 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object], *, survive
             if survives == "power cut":
                 os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        # The system names no file where a disk is full.
+        error.filename = error.filename or str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     if survives == "power cut":
@@ -29,8 +33,11 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object], *, survive
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8, whole or not at all."""
-    write_atomically(path, lambda file: file.write(text.encode()))
+    """Write `text` as UTF-8, whole or not at all.
+
+    The bytes of a file's name that is no UTF-8 are spelt out, which in JSON reads back as the same name.
+    """
+    write_atomically(path, lambda file: file.write(text.encode(errors="backslashreplace")))
 
 
 def write_json(path: Path, value: Any) -> None:

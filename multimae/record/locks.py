@@ -2,9 +2,15 @@
 
 import contextlib
 import fcntl
+import json
+import os
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
+
+from multimae.record.files import read_json
 
 
 def try_lock(file: IO[Any]) -> bool:
@@ -31,6 +37,7 @@ class FileLock:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._file = path.open("a")
+        self._signed = False
 
     def __enter__(self) -> "FileLock":
         return self
@@ -46,8 +53,27 @@ class FileLock:
         """Take the lock, once no other process has it."""
         lock(self._file)
 
+    def sign(self) -> None:
+        """Write into the file who has the lock, for those that wait for it."""
+        self._signed = True
+        said = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
+        self._file.truncate(0)
+        self._file.write(json.dumps(said))
+        self._file.flush()
+
+    @property
+    def holder(self) -> str:
+        """Who has signed the lock, in words."""
+        said = read_json(self.path)
+        if not said:
+            return "another process"
+        since = time.strftime("%d %B %H:%M", time.localtime(said["since"]))
+        return f"process {said['pid']} on {said['host']}, since {since},"
+
     def close(self) -> None:
         """Give the lock back, so that a successor of this process finds it free."""
+        if self._signed and not self._file.closed:
+            self._file.truncate(0)
         self._file.close()
 
 

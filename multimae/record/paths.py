@@ -114,6 +114,11 @@ class AttemptDir:
         return self.path / "job.json"
 
     @property
+    def places(self) -> Path:
+        """Where it reads."""
+        return self.path / "places.json"
+
+    @property
     def started(self) -> Path:
         """Which process runs it."""
         return self.path / "started.json"
@@ -162,8 +167,13 @@ class SuiteDir:
 
     @property
     def code(self) -> Path:
-        """The copies of the library that jobs run."""
+        """The copies of the code that jobs and drivers run."""
         return self.path / "code"
+
+    @property
+    def carried(self) -> Path:
+        """What commands have planned, for the processes that carry it out."""
+        return self.path / "carried"
 
     @property
     def report(self) -> Path:

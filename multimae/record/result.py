@@ -17,7 +17,7 @@ ALWAYS = ("rows", "baselines", "predictions", "notes")
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """One number; `value` is None where the training diverged, `n` the number of samples scored.
+    """One number; `value` is None where the training diverged, `n` the number of samples that it is of.
 
     `selection` says which weights were scored.
     """

@@ -26,11 +26,15 @@ class Judged:
 
 @dataclass(frozen=True, kw_only=True)
 class DataRead:
-    """The data set that a run reads, where it lies, and the hash of the names and sizes of its files."""
+    """The data set that a run reads, where it lies, and the hash of the names and sizes of its files.
+
+    `folders` are those that the hash covers, of modalities; none where they were not noted.
+    """
 
     name: str = ""
     root: str = ""
     fingerprint: str = ""
+    folders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +90,8 @@ class Run:
         known["inputs"] = tuple(record.get("inputs", ()))
         known["depends_on"] = tuple(record.get("depends_on") or ())
         known["primary"] = Judged(**(record.get("primary") or {}))
-        known["dataset"] = DataRead(**(record.get("dataset") or {}))
+        dataset = record.get("dataset") or {}
+        known["dataset"] = DataRead(**{**dataset, "folders": tuple(dataset.get("folders", ()))})
         if not record.get("kind"):
             task = str(record.get("task", ""))
             known["kind"] = PRETRAINING if task.endswith(_ENDING_OF_PRETRAININGS) else ""

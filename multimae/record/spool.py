@@ -28,7 +28,7 @@ class Spool:
             return
         self._sequence += 1
         event = {"seq": self._sequence, "time": time.time(), "kind": kind, **_finite(fields)}
-        os.write(self._file, (json.dumps(event, ensure_ascii=False) + "\n").encode())
+        os.write(self._file, (json.dumps(event, ensure_ascii=False) + "\n").encode(errors="backslashreplace"))
 
     def metrics(self, *, step: int, values: Mapping[str, float]) -> None:
         """Append metric values that hold after `step` optimizer steps."""

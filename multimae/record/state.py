@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from multimae.record.attempt import Attempt, attempts_of
-from multimae.record.endings import Exit
+from multimae.record.endings import Exit, kind_said_by
 from multimae.record.events import Event, last_events, last_words
 from multimae.record.job import Job, JobState
 from multimae.record.paths import RunDir
@@ -181,7 +181,7 @@ def _without_ending(state: RunState, *, run_dir: Path, now: float, job_state: Jo
     if job_state is JobState.ENDED:
         if job is not None and job.executor == "slurm" and age is not None and age < _FILES_LATE_BY_S:
             return state
-        return _vanished(state, run_dir=run_dir, message=_last_words(run_dir, state=state))
+        return _gone(state, run_dir=run_dir, words=_last_words(run_dir, state=state))
     if age is not None and age < SILENT_AFTER_S:
         return state
     if age is not None:
@@ -189,6 +189,13 @@ def _without_ending(state: RunState, *, run_dir: Path, now: float, job_state: Jo
     if job is not None and job.job_id is None and now - job.submitted > _SUBMISSION_TAKES_S:
         return _vanished(state, run_dir=run_dir, message="its submission was interrupted")
     return replace(state, status="queued")
+
+
+def _gone(state: RunState, *, run_dir: Path, words: str) -> RunState:
+    """Return the state of a run whose job has ended without an exit.json: killed, or for want of memory."""
+    if kind := kind_said_by(words):
+        return replace(state, status="failed", kind=kind, message=words)
+    return _vanished(state, run_dir=run_dir, message=words)
 
 
 def _vanished(state: RunState, *, run_dir: Path, message: str) -> RunState:

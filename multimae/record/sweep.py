@@ -14,7 +14,8 @@ class Sweep:
     """The current plan of a suite, or of a search.
 
     `datasets` maps what the runs read to its number of images per split and the name of its folder. `created` is in
-    unix seconds. `parent` names what tracking keeps the runs under, for a search, whose runs become more.
+    unix seconds. `parent` names what tracking keeps the runs under, for a search, whose runs become more. `source` is
+    the file that describes the suite, empty of one that ships.
     """
 
     suite: str
@@ -26,6 +27,7 @@ class Sweep:
     command: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     parent: str = ""
+    source: str = ""
     created: float | None = None
     schema: int = 1
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
+from multimae.data.files import PHOTOGRAPHIC, images_in
 from multimae.data.sets.rooms import COMPUTED
 from multimae.processes import num_cores
 
@@ -55,7 +56,7 @@ def _whole(root: Path) -> bool:
     try:
         tables = ("classes.json", *(f"{split}/labels.csv" for split in ARCHIVE_FRAMES))
         return all((root / table).is_file() for table in tables) and all(
-            sum(1 for _ in (root / split / folder / "all").iterdir()) == frames
+            len(images_in(root / split / folder / "all", reads=PHOTOGRAPHIC)) == frames
             for split, frames in ARCHIVE_FRAMES.items()
             for folder in (*FOLDERS, *COMPUTED)
         )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from multimae.data.encode import png
+from multimae.data.files import PHOTOGRAPHIC, images_in
 from multimae.data.sets.rooms import COMPUTED
 from multimae.rooms.coco_labels import in_coco
 from multimae.rooms.domains import View, codes
@@ -22,7 +23,7 @@ from multimae.rooms.surfaces import Surfaces, dot
 
 def lacking(out: Path, *, split: str) -> Iterator[FrameFiles]:
     """Yield the frames of a split that lack what is computed."""
-    for path in sorted((out / split / "rgb" / "all").glob("*.jpg")):
+    for path in images_in(out / split / "rgb" / "all", reads=PHOTOGRAPHIC):
         files = FrameFiles(out=out, split=split, index=int(path.stem))
         if not files.path(COMPUTED[-1]).exists():
             yield files

@@ -4,7 +4,7 @@ No fault ends the check: all are collected as findings.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,11 +18,13 @@ from multimae.data.sample import SampleFiles
 from multimae.data.spec import DatasetSpec
 from multimae.processes import spread
 from multimae.verify.classes import leaks, other_classes, wrong_classes
+from multimae.verify.codes import odd_codes
 from multimae.verify.findings import FileCount, Finding, Progress, Verification
 from multimae.verify.inspection import Inspection, inspect_all
 from multimae.verify.listing import Listing, list_splits
-from multimae.verify.packed import check_packed
+from multimae.verify.packed import check_packed, not_packed
 from multimae.verify.recorded import differing, manifest_of, unrecorded, wrong_hashes
+from multimae.verify.tallies import Place, Tally, summed
 from multimae.verify.units import implausible_depth
 
 SAMPLES_PER_BATCH = 8
@@ -55,9 +57,13 @@ def _verify_plain(opened: PlainDataset, *, effort: Effort, progress: Progress) -
     findings += wrong_classes(listings, opened=opened)
     findings += (found for listing in listings for found in other_classes(listing, described=described))
     findings += leaks(listings, root=root)
-    inspections = _inspect(listings, root=root, described=described, effort=effort, progress=progress)
+    inspections, tallies = _inspect(listings, root=root, described=described, effort=effort, progress=progress)
     findings += (found for inspection in inspections for found in inspection.findings)
     findings += _units(inspections, described=described)
+    num_files = {
+        (listing.split, folder): listing.num_files(folder) for listing in listings for folder in listing.missing
+    }
+    findings += odd_codes(tallies, num_files=num_files, described=described)
     recorded, hashed = _compare_recorded(listings, root=root, effort=effort, progress=progress)
     return Verification(
         dataset=described.name,
@@ -70,6 +76,7 @@ def _verify_plain(opened: PlainDataset, *, effort: Effort, progress: Progress) -
 
 def _verify_packed(opened: PackedDataset, *, effort: Effort, progress: Progress) -> Verification:
     counts, findings = check_packed(opened, sample=effort.sample, progress=progress)
+    findings += not_packed(opened.root)
     recorded, hashed = _compare_recorded([], root=opened.root, effort=effort, progress=progress)
     return Verification(
         dataset=opened.spec.name,
@@ -82,17 +89,21 @@ def _verify_packed(opened: PackedDataset, *, effort: Effort, progress: Progress)
 
 def _inspect(
     listings: Sequence[Listing], *, root: Path, described: DatasetSpec, effort: Effort, progress: Progress
-) -> list[Inspection]:
+) -> tuple[list[Inspection], Mapping[Place, Tally]]:
+    """Return what single samples have shown, sorted, and what depth and labels hold all together."""
     chosen = [(listing.split, files) for listing in listings for files in _chosen(listing, num=effort.sample)]
     batches = _batches(chosen, size=SAMPLES_PER_BATCH)
     inspections: list[Inspection] = []
+    tallies: dict[Place, Tally] = {}
     progress("decoding", 0, len(chosen))
     work = partial(inspect_all, root=root, described=described)
     for done in spread(batches, work=work, workers=effort.workers):
-        inspections += done
+        inspections += done.samples
+        tallies = summed([*tallies.items(), *done.tallies.items()])
         progress("decoding", len(inspections), len(chosen))
     splits = [listing.split for listing in listings]
-    return sorted(inspections, key=lambda inspection: (splits.index(inspection.split), inspection.name))
+    ordered = sorted(inspections, key=lambda inspection: (splits.index(inspection.split), inspection.name))
+    return ordered, {place: tallies[place] for place in sorted(tallies, key=lambda place: splits.index(place[0]))}
 
 
 def _chosen(listing: Listing, *, num: int | None) -> Iterator[SampleFiles]:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from multimae.data.dataset import LABEL_TABLE, label_rows
+from multimae.data.label_table import LABEL_TABLE, label_rows, read_rows
 from multimae.data.labels import FIXED, label_code
 from multimae.data.layout import PlainDataset
 from multimae.data.sample import DataError
@@ -23,12 +23,14 @@ def wrong_classes(listings: Sequence[Listing], *, opened: PlainDataset) -> Itera
         yield from findings
     if any(broken.values()):
         return
-    known = opened.class_names()
+    # Of folders, those without images are reported where they lie.
+    table = opened.split_dir("train") / LABEL_TABLE
+    known = opened.class_names() if table.is_file() else opened.classes_of_folders().names
     for listing in listings:
         names, split = listing.samples.names, listing.split
         if tables[split].is_file():
             yield from _unlisted(tables[split], split, names)
-            listed = {name for name, _ in label_rows(tables[split])}
+            listed = label_rows(tables[split])
             names = tuple(name for name in names if name in listed)
         if known:
             yield from _of_unknown_class(opened, split, names, known=known)
@@ -37,14 +39,15 @@ def wrong_classes(listings: Sequence[Listing], *, opened: PlainDataset) -> Itera
 def _broken_rows(table: Path, split: str) -> Iterator[Finding]:
     if not table.is_file():
         return
-    for number, row in enumerate(table.read_text("utf-8", errors="replace").split("\n"), start=1):
-        if row and ("," not in row or row != row.strip() or "\ufffd" in row):
-            detail = f"row {number} is {row!r}, wanted name,label without spaces around, in UTF-8"
-            yield Finding(kind="label_rows", split=split, name=LABEL_TABLE, detail=detail)
+    try:
+        faults = [row.fault for row in read_rows(table) if row.fault]
+    except DataError as error:
+        faults = [str(error)]
+    yield from (Finding(kind="label_rows", split=split, name=LABEL_TABLE, detail=fault) for fault in faults)
 
 
 def _unlisted(table: Path, split: str, names: Sequence[str]) -> Iterator[Finding]:
-    listed, there = dict(label_rows(table)), set(names)
+    listed, there = label_rows(table), set(names)
     for name in names:
         if name not in listed:
             yield Finding(kind="label_rows", split=split, name=name, detail="has no row")

@@ -2,12 +2,10 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from runpy import run_path
 from typing import Any
 
 from multimae.cache import cache_dir
@@ -16,8 +14,10 @@ from multimae.data.manifest import NAME
 from multimae.data.open import find_dataset, open_dataset
 from multimae.data.sample import DataNotFoundError
 from multimae.data.spec import DatasetSpec, spec
-from multimae.prepare.command import at_least_one
+from multimae.options import whole
+from multimae.own_files import load_file
 from multimae.processes import num_cores
+from multimae.record.text import tell
 from multimae.rooms.archive import unpack
 from multimae.verify.check import Effort, verify
 from multimae.verify.findings import FAULTS, Finding, Group, Progress, Verification, grouped
@@ -31,10 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     known = "a data set's name, or a .py file with SPEC = DatasetSpec(...)"
     parser.add_argument("described", type=_described, metavar="NAME", help=known)
     parser.add_argument("--data-root", type=Path, metavar="DIR", help="as in a sweep (default: the embedded rooms)")
-    parser.add_argument("--sample", type=at_least_one, default=100, metavar="N", help="decode N samples a split (100)")
+    parser.add_argument("--sample", type=whole(1), default=100, metavar="N", help="decode N samples a split (100)")
     parser.add_argument("--decode-all", action="store_true", help="decode every file")
     parser.add_argument("--hashes", action="store_true", help="compare every file with the hash that was recorded")
-    parser.add_argument("--workers", type=at_least_one, default=num_cores(), help="processes (default: all cores)")
+    parser.add_argument("--workers", type=whole(1), default=num_cores(), help="processes (default: all cores)")
     parser.add_argument("--json", action="store_true", help="counts and all findings as JSON")
 
 
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         with _bar() as progress:
             found = verify(_opened(args), effort=effort, progress=progress)
     except KeyboardInterrupt:
-        print("interrupted; nothing was changed", file=sys.stderr)
+        tell("interrupted; nothing was changed", stream="err")
         return INTERRUPTED
     if args.json:
         print(json.dumps(_as_json(found), indent=1))
@@ -62,7 +62,7 @@ def _described(name: str) -> DatasetSpec:
 
 
 def _spec_of_file(path: Path) -> DatasetSpec:
-    found = run_path(str(path)).get("SPEC")
+    found = getattr(load_file(path, kind="dataset"), "SPEC", None)
     if not isinstance(found, DatasetSpec):
         raise ValueError(f"{path} has a SPEC of type {type(found).__name__}, wanted SPEC = DatasetSpec(...)")
     return found
@@ -81,14 +81,14 @@ def _print(found: Verification, *, effort: Effort) -> None:
     """Print a table of what is there, then what is wrong with it, then the sum."""
     _print_counts(found)
     if effort.hashes and not found.hashed:
-        print(f"no hashes were compared: there is no {NAME} in {found.root}")
+        tell(f"no hashes were compared: there is no {NAME} in {found.root}")
     for group, findings in grouped(found.findings).items():
         for line in told(group, findings):
-            print(line)
+            tell(line)
     if effort.sample is not None:
-        print(f"decoded: at most {effort.sample} samples a split, spread over the names; all with --decode-all")
+        tell(f"decoded: at most {effort.sample} samples a split, spread over the names; all with --decode-all")
     errors, warnings = found.num("error"), found.num("warning")
-    print(f"{found.dataset} in {found.root}: {errors} errors, {warnings} warnings")
+    tell(f"{found.dataset} in {found.root}: {errors} errors, {warnings} warnings")
 
 
 def told(group: Group, findings: Sequence[Finding]) -> Iterator[str]:
@@ -106,8 +106,9 @@ def told(group: Group, findings: Sequence[Finding]) -> Iterator[str]:
 
 
 def _print_counts(found: Verification) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from multimae.console import plain_console
 
     table = Table()
     table.add_column("split", no_wrap=True)
@@ -119,7 +120,7 @@ def _print_counts(found: Verification) -> None:
         numbers = [count.files, count.missing, count.decoded]
         numbers += [sum(entry.severity == severity for entry in here) for severity in ("error", "warning")]
         table.add_row(count.split, count.modality, *map(str, numbers))
-    Console().print(table)
+    plain_console().print(table)
 
 
 def _as_json(found: Verification) -> dict[str, Any]:
@@ -137,12 +138,13 @@ def _as_json(found: Verification) -> dict[str, Any]:
 @contextmanager
 def _bar() -> Iterator[Progress]:
     """Show on stderr how far a check is, where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
     from rich.progress import Progress as ProgressBar
 
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    from multimae.console import description, plain_console
+
+    console = plain_console("err")
+    columns = (description(), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with ProgressBar(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         shown = bar.add_task("listing", total=None)
         show: Callable[[str, int, int], object] = lambda what, done, total: bar.update(  # noqa: E731

@@ -38,6 +38,18 @@ FAULTS: Mapping[str, Fault] = MappingProxyType(
         "unlistable": Fault(
             severity="error", title="folder that cannot be listed", remedy="samples are not known before it can"
         ),
+        "lost_images": Fault(
+            severity="error", title="images that are not read, for which all are refused", remedy="see each"
+        ),
+        "empty_class": Fault(
+            severity="error", title="class folders of train without images", remedy="remove them, or add their images"
+        ),
+        "other_affixes": Fault(
+            severity="error",
+            title="names that differ only in what stands around them",
+            remedy="rename the files: one name a sample",
+        ),
+        "left_out": Fault(severity="warning", title="files and folders that are not data", remedy="nothing reads them"),
         "missing_sample": Fault(
             severity="error", title="samples that the split's table lists, without files", remedy="add their files"
         ),
@@ -70,6 +82,50 @@ FAULTS: Mapping[str, Fault] = MappingProxyType(
             severity="warning",
             title="depth that does not look like millimetres",
             remedy="see whether to convert it",
+        ),
+        "too_large": Fault(
+            severity="error",
+            title="photographs of more pixels than are read",
+            remedy="shrink them or remove their samples",
+        ),
+        "unturned": Fault(
+            severity="error",
+            title="samples whose maps were drawn before EXIF turned their photograph",
+            remedy="turn the maps as well, or take the entry out of the photograph",
+        ),
+        "maybe_unturned": Fault(
+            severity="warning",
+            title="photographs that EXIF turns and their maps not, of sizes that fit either way",
+            remedy="see whether the maps were drawn on what viewers show",
+        ),
+        "transparent": Fault(
+            severity="warning", title="photographs that are partly transparent", remedy="they are read over white"
+        ),
+        "outlying_depth": Fault(
+            severity="warning",
+            title="depth that is far from all other and repeats",
+            remedy="if it means no reading, say so in DatasetSpec(invalid_depth=(...))",
+        ),
+        "counted_from_zero": Fault(
+            severity="warning",
+            title="labels that look as if they counted from 0",
+            remedy="if they do, say so in DatasetSpec(first_label=0)",
+        ),
+        "never_trained": Fault(
+            severity="warning", title="classes that never occur", remedy="a training on it cannot learn them"
+        ),
+        "never_tested": Fault(
+            severity="warning", title="classes that never occur", remedy="scores on it say nothing about them"
+        ),
+        "reordered_palette": Fault(
+            severity="warning",
+            title="labels whose palette has the others' colours under other codes",
+            remedy="an optimiser of images may have renumbered them: restore the files",
+        ),
+        "without_palette": Fault(
+            severity="warning",
+            title="labels without a palette beside others that have one",
+            remedy="a conversion to grey may have changed their codes: see whether they are classes",
         ),
         "label_rows": Fault(
             severity="error", title="labels.csv and files do not match", remedy="one row name,label for every sample"

@@ -3,11 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from multimae.data.affixes import differing_affixes
 from multimae.data.arrangements import FOLDERS, is_modality
+from multimae.data.files import REASONS, composed, subfolders
 from multimae.data.layout import PlainDataset
 from multimae.data.sample import DataError, DataNotFoundError, PlainSamples
 from multimae.record.nearest import unknown
 from multimae.verify.findings import Finding
+from multimae.verify.inspection import shown_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +40,7 @@ def list_splits(opened: PlainDataset) -> tuple[list[Listing], list[Finding]]:
             kind = "empty_split" if home.is_dir() else "missing_split"
             findings.append(Finding(kind=kind, split=split, detail=f"looked in {home}"))
     known = {(finding.split, finding.modality) for finding in findings}
+    known |= {("", finding.modality) for finding in findings if finding.kind == "lost_images"}
     absent = _absent(listings, wanted=opened.spec.modalities)
     return listings, [*findings, *(finding for finding in absent if (finding.split, finding.modality) not in known)]
 
@@ -45,18 +49,39 @@ def _list_split(opened: PlainDataset, split: str) -> tuple[Listing | None, list[
     there, findings = list[str](), list(_unknown_folders(opened, split))
     for folder in FOLDERS:
         try:
-            opened.samples(split, (folder,), missing="allow")
+            findings += _left_out(opened, split, folder)
+            opened.samples(split, (folder,), missing="allow", lost="allow")
         except DataNotFoundError:
             continue
         except DataError as error:
+            if any(found.kind == "lost_images" and found.modality == folder for found in findings):
+                continue  # it holds nothing else
             findings.append(Finding(kind="unlistable", split=split, modality=folder, detail=str(error)))
         else:
             there.append(folder)
     if not there:
         return None, findings
-    samples = opened.samples(split, there, missing="allow")
+    samples = opened.samples(split, there, missing="allow", lost="allow")
     missing = {folder: tuple(_without(samples, folder)) for folder in there}
     return Listing(split=split, samples=samples, missing=missing), findings
+
+
+def _left_out(opened: PlainDataset, split: str, folder: str) -> Iterator[Finding]:
+    """Yield, for each class and reason, what lies in the folder of a modality and is not read."""
+    home = opened.arrangement.place(split, folder).folder
+    empty = opened.classes_of_folders().empty if split == "train" else ()
+    for entry in opened.listing(split, folder).left_out:
+        kind = "lost_images" if entry.loses_images else "left_out"
+        if entry.reason == "no_images_in" and not entry.group and composed(entry.names[0]) in empty:
+            kind = "empty_class"
+        remedy = REASONS[entry.reason].remedy
+        yield Finding(
+            kind=kind,
+            split=split,
+            modality=folder,
+            name=shown_path(home / entry.group, root=opened.root),
+            detail=f"{entry}; {remedy}" if remedy else str(entry),
+        )
 
 
 def _without_files(listing: Listing, *, opened: PlainDataset) -> Iterator[Finding]:
@@ -73,6 +98,10 @@ def _without(samples: PlainSamples, modality: str) -> Iterator[str]:
 
 
 def _unpaired(listing: Listing) -> Iterator[Finding]:
+    there = {name: {*listing.samples.names} - {*missing} for name, missing in listing.missing.items()}
+    if (affixes := differing_affixes(there)) is not None:
+        yield Finding(kind="other_affixes", split=listing.split, detail=str(affixes))
+        return
     for modality, names in listing.missing.items():
         yield from (
             Finding(kind="missing_partner", split=listing.split, modality=modality, name=name) for name in names
@@ -92,7 +121,7 @@ def _absent(listings: Sequence[Listing], *, wanted: Sequence[str]) -> Iterator[F
 def _unknown_folders(opened: PlainDataset, split: str) -> Iterator[Finding]:
     """Yield what lies beside the modalities and is none, such as `mask`; where there are no modalities, nothing."""
     home = opened.split_dir(split)
-    folders = sorted(entry.name for entry in home.iterdir() if entry.is_dir()) if home.is_dir() else []
+    folders = subfolders(home) if home.is_dir() else []
     if not any(map(is_modality, folders)):
         return
     for folder in folders:

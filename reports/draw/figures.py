@@ -1,6 +1,5 @@
 """Figures as inline SVG: learning curves (a thin line per seed, their mean on top) and small interval plots."""
 
-import io
 import math
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from multimae.record.events import Curve
+from reports.draw.svg import svg_of
 
 MAX_POINTS = 120
 FULL_WIDTH = 11.2
@@ -86,9 +86,8 @@ def draw(
                 for axes in axes_row:
                     axes.set_yticks([])
         _legend(figure, panels=panels, labels=labels)
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return _inline(buffer.getvalue(), titles=titles)
+        text = svg_of(figure)
+    return _inline(text, titles=titles)
 
 
 def interval(low: float, mean: float, high: float, *, reach: float, verdict: str) -> str:

@@ -1,6 +1,5 @@
 """Pictures of a search as inline SVG; one that cannot be drawn yet says why."""
 
-import io
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from matplotlib.figure import Figure
 from optuna.exceptions import ExperimentalWarning
 from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator, get_param_importances
 
+from reports.draw.svg import svg_of
 from reports.read.search_trials import SearchRecord, TrialRecord
 
 BLUE, ORANGE, GREY = "#0b62a4", "#c8590c", "#9aa5ae"
@@ -226,7 +226,5 @@ def _plain(value: Any) -> Any:
 
 
 def _svg(figure: Figure) -> str:
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
-    text = buffer.getvalue()
+    text = svg_of(figure)
     return text[text.index("<svg") :]

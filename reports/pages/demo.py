@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multimae.data.sample import DataError
+from multimae.door import enter, explained
 from multimae.record.files import write_text
 from multimae.record.paths import CheckpointDir, RunDir, finished_in
 from multimae.record.result import Result
 from multimae.record.run import PRETRAINING
+from multimae.record.text import tell
 from reports.pages.reconstruction import Heading, Index, label, read_index, render_page
 from reports.say import words
 
@@ -31,6 +33,7 @@ class FinishedPretraining:
     finished: float
 
 
+@explained("multimae demo")
 def main(argv: Sequence[str] | None = None) -> int:
     """Make the page and return the exit code: 3 where there is no pre-training, or no image in a file."""
     arguments = _parser().parse_args(argv)
@@ -39,15 +42,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _check_there(files.values())
         pretraining = find_pretraining(arguments.runs_dir, run_dir=arguments.checkpoint)
-        print(f"{pretraining.directory}: pre-trained on {words.dataset_label(pretraining.dataset)}")
+        tell(f"{pretraining.directory}: pre-trained on {words.dataset_label(pretraining.dataset)}")
         page = make_page(pretraining, files=files)
     except DataError as error:
-        print(f"multimae demo: {error}", file=sys.stderr)
+        tell(f"multimae demo: {error}", stream="err")
         return 3
     out: Path = arguments.out or arguments.runs_dir / "demo" / f"{_name(files)}.html"
     out.parent.mkdir(parents=True, exist_ok=True)
     write_text(out, page)
-    print(out)
+    tell(out)
     if arguments.open:
         webbrowser.open(out.resolve().as_uri())
     return 0
@@ -138,4 +141,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(enter(main, name="multimae demo"))

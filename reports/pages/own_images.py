@@ -1,6 +1,5 @@
 """A pre-training's checkpoint as a model, and a user's own image as one of its examples."""
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
-from PIL import Image, ImageOps
 
 from multimae.data.decode import Array, decode
 from multimae.data.maps import Sample
@@ -62,29 +60,13 @@ def example_of(files: Mapping[str, Path], *, loaded: LoadedPretraining, name: st
     inputs = [modality for modality in pipeline["inputs"] if modality in files]
     if not inputs:
         raise DataError(f"this pre-training reads {pipeline['inputs']}, got {list(files)}; give a file of one it reads")
-    arrays = {modality: _read(path, modality=modality, facts=loaded.facts) for modality, path in files.items()}
+    arrays = {modality: decode(path, modality=modality, spec=loaded.facts) for modality, path in files.items()}
     _check_aspects(files, arrays)
     maps = {modality: _planes(array) for modality, array in arrays.items()}
     targets = [modality for modality in pipeline.get("targets", ()) if modality in files]
     make_example = TRANSFORMS.build({**pipeline, "inputs": inputs, "targets": targets})
     example: Example = make_example(Sample(name=name, spec=loaded.facts, maps=maps))
     return example
-
-
-def read_photograph(path: Path) -> Array:
-    """Return any 8-bit picture as [height, width, 3], turned as its EXIF entry says."""
-    try:
-        with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith(("I", "F")):
-                raise DataError(f"{path}: its mode {upright.mode} is no photograph's; a depth map is given as --depth")
-            return np.asarray(upright.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, EOFError, zlib.error, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: cannot be read as an image: {error}") from error
-
-
-def _read(path: Path, *, modality: str, facts: DatasetSpec) -> Array:
-    return read_photograph(path) if modality == "rgb" else decode(path, modality=modality, spec=facts)
 
 
 def _planes(array: Array) -> torch.Tensor:

@@ -3,9 +3,11 @@
 import csv
 import io
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
+from multimae.record.text import one_line
 from multimae.tables.metrics import Metric
 from reports.pages.overview import Overview, OverviewRow
 from reports.read.results import join_inputs
@@ -37,15 +39,21 @@ _LATEX: Mapping[str, str] = MappingProxyType(
         "|": r"$|$",
         "<": r"$<$",
         ">": r"$>$",
+        # Behind the end of a row, these would be its options.
+        "[": "{[}",
+        "*": "{*}",
     }
 )
+
+_MARKDOWN = re.compile(r"[\\`*|$~]|\](?=[(\[:])|(?<!\w)_|_(?!\w)")
+"""What has a meaning in Markdown; an underscore inside of a word has none, nor a bracket without a link."""
 
 
 def markdown(
     tables: Sequence[Table], *, title: str, overview: Overview | None = None, comparisons: Sequence[Comparison] = ()
 ) -> str:
     """Write all tables as one Markdown page, the published numbers of a task behind its last table."""
-    lines = [f"# {title}", *(_markdown_overview(overview) if overview else ())]
+    lines = [f"# {_bare(title)}", *(_markdown_overview(overview) if overview else ())]
     for place, table in enumerate(tables):
         lines += _markdown_table(table)
         if table.task not in [later.task for later in tables[place + 1 :]]:
@@ -56,7 +64,7 @@ def markdown(
 def latex(tables: Sequence[Table], *, title: str, overview: Overview | None = None) -> str:
     r"""Write all tables as `table` environments; the preamble needs \usepackage{booktabs}."""
     lines = [
-        f"% {_one_line(title)}",
+        f"% {one_line(title)}",
         r"% needs \usepackage{booktabs}",
         *(_latex_overview(overview) if overview else ()),
     ]
@@ -76,8 +84,8 @@ def csv_text(tables: Sequence[Table]) -> str:
 
 
 def escape_latex(text: str) -> str:
-    """Write `text` so that LaTeX prints it as it is."""
-    return "".join(_LATEX.get(character, character) for character in text)
+    """Write `text` so that LaTeX prints it as it is, on one line: an empty one would end a cell."""
+    return "".join(_LATEX.get(character, character) for character in one_line(text))
 
 
 def row_label(row: Row, *, table: Table) -> str:
@@ -229,8 +237,6 @@ def _raw(value: float) -> str:
 
 
 def _bare(text: str) -> str:
-    return _one_line(text).replace("|", "\\|").replace("<", "&lt;")
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    """Write `text` so that Markdown shows it as it is, also in a cell."""
+    plain = one_line(text).replace("&", "&amp;").replace("<", "&lt;")
+    return _MARKDOWN.sub(r"\\\g<0>", plain)

@@ -1,5 +1,7 @@
 """The page of a search: what was tried, what won, whether it holds with fresh seeds, what it cost."""
 
+import csv
+import io
 import math
 import time
 from collections.abc import Mapping
@@ -107,7 +109,9 @@ def trials_csv(search: SearchRecord) -> str:
         ]
         for one in search.trials
     ]
-    return "\n".join(",".join(line) for line in (header, *rows)) + "\n"
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows([header, *rows])
+    return buffer.getvalue()
 
 
 def number(value: object) -> str:

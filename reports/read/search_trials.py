@@ -104,14 +104,46 @@ def repeated_values(runs_dir: Path, search: SearchRecord, *, label: str) -> dict
     return found
 
 
+class DamagedStudyError(Exception):
+    """The record of a search cannot be read."""
+
+
+def require_readable(journal: Path) -> None:
+    """Raise DamagedStudyError where a line of a journal is none of Optuna's; a last one that is torn is no damage."""
+    if not journal.exists():
+        return
+    with journal.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if line.endswith(b"\n") and not _is_entry(line):
+                raise DamagedStudyError(
+                    f"{journal}: line {number} is damaged; remove it and all lines behind it, and the search goes on "
+                    "from there with the runs that have finished"
+                )
+
+
+def _is_entry(line: bytes) -> bool:
+    try:
+        entry = json.loads(line.decode())
+    except ValueError:
+        return False
+    return isinstance(entry, dict) and isinstance(entry.get("op_code"), int)
+
+
 def _study(folder: Path, described: Mapping[str, Any]) -> "optuna.Study":
     import optuna
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage: Any = described["storage"] or JournalStorage(JournalFileBackend(str(SuiteDir(folder).journal)))
-    return optuna.load_study(study_name=described["name"], storage=storage)
+    journal = SuiteDir(folder).journal
+    if not described["storage"]:
+        require_readable(journal)
+    storage: Any = described["storage"] or JournalStorage(JournalFileBackend(str(journal)))
+    try:
+        return optuna.load_study(study_name=described["name"], storage=storage)
+    except KeyError as error:
+        place = "its database" if described["storage"] else journal
+        raise DamagedStudyError(f"{place} holds no study {described['name']!r} any more") from error
 
 
 def _trial(trial: Any, *, folder: Path) -> TrialRecord:

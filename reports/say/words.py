@@ -137,6 +137,12 @@ def images(counts: Mapping[str, Any]) -> str:
     return f"{counts['num_train']:,} + {counts['num_test']:,}" if counts else "not counted"
 
 
+def no_reading(facts: Mapping[str, Any]) -> str:
+    """Say which codes of a data set's depth count as no reading, where it is not 0 alone; else nothing."""
+    codes = facts.get("invalid_depth", ())
+    return f"depth: {listed(['0', *map(str, codes)])} count as no reading" if codes else ""
+
+
 def listed(parts: Sequence[str]) -> str:
     """Write `a`, `a and b`, `a, b and c`."""
     return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)

@@ -113,6 +113,7 @@ def test_a_transfers_paper_recipe_is_the_references(config: str) -> None:
     assert differing == named
     assert isinstance(recipe, TransferRecipe)
     assert recipe.decayed_embeddings == "parity"
+    assert recipe.loss_average == "micro_batch"  # every device of the reference averages over its own pixels
     assert recipe.selection == "last"  # the reference selects on the test set; `selection=test` is that
     if family != "cls":
         assert task.head == arguments["output_adapter"].strip('"')
@@ -180,5 +181,6 @@ def test_the_pretrainings_model_is_the_references() -> None:
     assert model["full_precision_outputs"] == ["semseg"]
     assert config["optim_wrapper"]["type"] == "AmpOptimWrapper"
     assert "paramwise_cfg" not in config["optim_wrapper"]  # weight decay on everything
-    # 625 steps an epoch; a device sees eight micro-batches a step.
-    assert config["train_cfg"]["max_iters"] == 1600 * 625 * 8
+    # 625 steps an epoch; each of the reference's eight devices is a micro-batch of ours, with a mean of its own.
+    loop = config["train_cfg"]
+    assert (loop["max_iters"], loop["num_micro_batches"], loop["loss_average"]) == (1600 * 625, 8, "micro_batch")

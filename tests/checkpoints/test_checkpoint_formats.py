@@ -120,8 +120,11 @@ def same(actual: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
 
 
 def global_first(tokens: Tensor, *, num_global: int) -> Tensor:
-    """Reorder our tokens, global last, to timm's order."""
-    return torch.cat([tokens[:, tokens.shape[1] - num_global :], tokens[:, : tokens.shape[1] - num_global]], dim=1)
+    """Reorder our tokens, patches, registers, class, to timm's order: class, registers, patches."""
+    of_patches = tokens[:, : tokens.shape[1] - num_global]
+    if not num_global:
+        return of_patches
+    return torch.cat([tokens[:, -1:], tokens[:, of_patches.shape[1] : -1], of_patches], dim=1)
 
 
 @pytest.mark.parametrize("num_global", [1, 2, 3])
@@ -204,7 +207,9 @@ def test_the_token_deit_distils_through_becomes_a_global_token() -> None:
     state = {**plain_vit().state_dict(), "dist_token": torch.full((1, 1, 16), 2.0)}
     state["pos_embed"] = torch.randn(1, 18, 16)
     tokens = from_timm(state)["backbone.global_tokens"]
-    assert torch.equal(tokens, torch.cat([state["cls_token"], state["dist_token"]], dim=1) + state["pos_embed"][:, :2])
+    # The class token comes last, where heads read it.
+    both = torch.cat([state["cls_token"], state["dist_token"]], dim=1) + state["pos_embed"][:, :2]
+    assert torch.equal(tokens, both.flip(1))
 
 
 def test_what_is_no_plain_vit_is_refused_by_name() -> None:

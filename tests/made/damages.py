@@ -93,9 +93,9 @@ DAMAGED: dict[str, tuple[Damage, tuple[str, str, str, str], str]] = {
         "FileNotFoundError",
     ),
     "bomb": (
-        bomb("train/rgb/all/0005.png"),
-        ("undecodable", "train", "rgb", "train/rgb/all/0005.png"),
-        "DecompressionBombError",
+        bomb("train/rgb/all/0004.png"),
+        ("too_large", "train", "rgb", "train/rgb/all/0004.png"),
+        "has more pixels than the 178,956,970 that are read",
     ),
     "8-bit depth": (
         save("train/depth/all/0001.png", 7),

@@ -69,9 +69,8 @@ TABLE = (
     row(
         "misspelt modality in a suite",
         "python experiments/sweep.py --suite SUITE --data-root DATA --dry-run",
-        3,
-        "sweep: no folder DATA/nyuv2/train/rgbd; in DATA/nyuv2/train there is ['depth', 'mask_valid', 'normal', "
-        "'rgb', 'semseg']",
+        2,
+        "sweep: SUITE:6: ValueError: the inputs of nyuv2-semseg: no modality 'rgbd'; did you mean rgb? (known: ...)",
     ),
     row(
         "a sample without depth",
@@ -85,6 +84,19 @@ TABLE = (
         VERIFY,
         3,
         "error: samples without a file of this modality: 1 in train/depth; add the files or remove the rest",
+    ),
+    row(
+        "a photograph in a format that is not read",
+        PLAN,
+        3,
+        "sweep: DATA/nyuv2/train/rgb/all has 1 images in a format that is not read: 0002.heic; convert them to .png",
+    ),
+    row(
+        "a photograph in a format that is not read",
+        VERIFY,
+        3,
+        "error: images that are not read, for which all are refused: 1 in train/rgb; see each",
+        "  train/rgb/all: 1 images in a format that is not read: 0002.heic; convert them to .png",
     ),
     row(
         "a split without images",

@@ -41,6 +41,7 @@ RENAMED: Mapping[tuple[str, str], str] = {
     ("input_size", "size"): "the pipelines' word, which configs of finished runs hold that are read again",
     ("input_size", "image_size"): "the published model's word",
     ("micro_batch_size", "batch_size"): "torch's word for what a loader gives at a time",
+    ("patch_size", "multiple_of"): "what a pipeline that keeps the aspect makes both sides divide by",
     ("beta1", "betas"): "torch's word",
     ("beta2", "betas"): "torch's word",
     ("beta1", "momentum"): "timm's word",

@@ -87,7 +87,7 @@ def test_a_rendered_config_is_plain_python_that_gives_itself_back() -> None:
         assert {name: namespace[name] for name in config} == config
 
 
-def test_steps_count_the_training_part_and_accumulation() -> None:
+def test_steps_are_those_of_the_optimizer_over_the_training_part() -> None:
     run = plan()[1].run
 
     def steps(**changes: Any) -> int:
@@ -95,9 +95,14 @@ def test_steps_count_the_training_part_and_accumulation() -> None:
         return num_steps(replace(run, recipe=replace(recipe, **changes)), data=DATA)
 
     assert steps() == 12  # three times 90 samples, 4 whole batches of 20 each time
-    assert steps(micro_batch_size=5) == 48
+    assert steps(micro_batch_size=5) == 12  # accumulated or not
     assert steps(train_ratio=0.1) == 3  # 9 samples: a batch shorter than asked for
     assert steps(tuning="knn") == 5  # everything once
+
+
+def test_a_batch_consists_of_whole_micro_batches() -> None:
+    with pytest.raises(UsageError, match="a batch of 16 samples cannot be divided into micro-batches of 5"):
+        [render(planned) for planned in plan("recipe.batch_size=16", "recipe.micro_batch_size=5")]
 
 
 def test_a_base_learning_rate_is_per_256_samples() -> None:

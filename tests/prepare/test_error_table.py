@@ -60,6 +60,11 @@ def truncate_all_labels(place: Path) -> None:
         truncate(path)
 
 
+def rename_photograph(place: Path, suffix: str) -> None:
+    path = place / "data/nyuv2/train/rgb/all/0002.png"
+    path.rename(path.with_suffix(suffix))
+
+
 def empty_test_split(place: Path) -> None:
     for path in (place / "data/nyuv2/test").glob("*/all/*"):
         path.unlink()
@@ -183,6 +188,7 @@ DAMAGES: dict[str, Act] = {
     "misspelt start": nothing,
     "misspelt modality in a suite": misspell_modality,
     "a sample without depth": lambda place: (place / "data/nyuv2/train/depth/all/0002.png").unlink(),
+    "a photograph in a format that is not read": lambda place: rename_photograph(place, ".heic"),
     "a split without images": empty_test_split,
     "folder `mask` instead of `mask_valid`": name_it_mask,
     "truncated PNG": lambda place: truncate(place / "data/nyuv2/train/semseg/all/0002.png"),

@@ -300,7 +300,7 @@ def test_a_damaged_frame_is_named_and_the_others_are_there(
 def test_a_torn_preview_is_named(published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cut(published / "ai_001_001/images/scene_cam_00_final_preview/frame.0000.tonemap.jpg")
     assert prepare(published, tmp_path / "out", "--rgb", "preview") == 3
-    assert "frame.0000.tonemap.jpg cannot be decoded" in capsys.readouterr().out
+    assert "frame.0000.tonemap.jpg: cannot be decoded as a preview" in capsys.readouterr().out
 
 
 def test_a_missing_split_table_is_named(published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

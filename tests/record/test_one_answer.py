@@ -10,7 +10,7 @@ import pytest
 
 from experiments.drive.driver import Driver
 from experiments.drive.work import Machine, Work, execution
-from experiments.track.ingest import _states
+from experiments.track.ingest import states_of
 from multimae.record.attempt import Attempt, new_attempt
 from multimae.record.job import Job, JobState
 from multimae.record.paths import RunDir
@@ -99,7 +99,7 @@ def of_the_report(suite_dir: Path) -> str:
 
 
 def of_tracking(suite_dir: Path) -> str:
-    found = _states(suite_dir, keys=[KEY], states={})
+    found = states_of(suite_dir, keys=[KEY], known={})
     return found[KEY].text if found else "new"
 
 

@@ -232,3 +232,16 @@ def test_runs_that_earlier_code_scored_are_counted_under_the_table_and_named_in_
     frame = pd.read_parquet(report.parquet)
     assert set(frame.loc[frame["run"] == earlier.name, "scored_by"]) == {"earlier code"}
     assert set(frame.loc[frame["run"] == current.name, "scored_by"]) == {"current code"}
+
+
+def test_codes_of_depth_that_count_as_no_reading_are_said(tmp_path: Path) -> None:
+    suite = FakeSuite(runs_dir=tmp_path, suite="transfer")
+    suite.add_transfers(checkpoints=("scratch",), seeds=1, dataset="rooms")
+    suite.finish()
+    sweep = tmp_path / "transfer" / "sweep.json"
+    facts = json.loads(sweep.read_text())
+    facts["datasets"]["rooms"]["invalid_depth"] = [60000, 65535]
+    sweep.write_text(json.dumps(facts))
+    page = make_report(tmp_path, "transfer").html.read_text("utf-8")
+    assert "Rooms (rendered): depth: 0, 60000 and 65535 count as no reading" in page
+    assert "count as no reading" not in words.no_reading({})

@@ -99,7 +99,6 @@ def test_the_plan_of_a_search_is_printed_and_starts_nothing(
         (("--objective", "gpu_hours"), "use --pruner none"),
         (("--set", "recipe.val_ratio=0"), "needs images to judge trials on"),
         (("--set", "recipe.lr=0.5"), "outside of"),
-        (("--eta", "1"), "at least 2"),
         (("--checkpoint", "pretrian"), "did you mean pretrain"),
     ],
 )

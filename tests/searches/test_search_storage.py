@@ -114,3 +114,27 @@ def test_a_reader_without_the_package_is_told(monkeypatch: pytest.MonkeyPatch) -
 def test_other_errors_are_left_as_they_are() -> None:
     with pytest.raises(ZeroDivisionError), explain_lost_database():
         _ = 1 / 0
+
+
+@pytest.mark.parametrize("damage", [b"garbage\n", b"\xff\xfe\n", b"{}\n", b"[]\n", b'{"op_code": "x"}\n'])
+def test_a_damaged_journal_is_a_line_that_names_its_own(tmp_path: Path, damage: bytes) -> None:
+    study_at(None, tmp_path).ask()
+    journal = tmp_path / "study.journal"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + damage + whole)
+    number = len(whole.splitlines()) + 1
+    with pytest.raises(PreconditionError, match=rf"study\.journal: line {number} is damaged"):
+        study_at(None, tmp_path)
+
+
+def test_a_last_line_that_a_kill_has_torn_is_no_damage(tmp_path: Path) -> None:
+    study_at(None, tmp_path).ask()
+    journal = tmp_path / "study.journal"
+    journal.write_bytes(journal.read_bytes() + b'{"op_co')
+    assert len(study_at(None, tmp_path).trials()) == 1
+
+
+def test_a_damaged_database_is_said(tmp_path: Path) -> None:
+    (tmp_path / "study.db").write_bytes(b"no database at all" * 100)
+    with pytest.raises(PreconditionError, match="file is not a database"):
+        study_at(f"sqlite:///{tmp_path}/study.db", tmp_path)

@@ -102,6 +102,17 @@ def test_signals_reach_the_command_and_cancel_ends_it(launcher: SlurmLauncher, t
     assert not list((RunDir(run).attempt(1) / "submitit").glob("*.pkl"))
 
 
+@pytest.mark.parametrize("name", ["%j", "%a %x", "p%20x", "r[/v2]", "a#b;c", "ä'\"$HOME"])
+def test_a_runs_folder_of_any_name_is_where_the_job_writes(launcher: SlurmLauncher, tmp_path: Path, name: str) -> None:
+    run = tmp_path / name / "run"
+    job_id = submit(launcher, run, python("import os; print('ran')"))
+    assert launcher.find([run]) == {run: job_id}
+    wait_until(lambda: state(launcher, job_id) is JobState.ENDED)
+    wait_until(lambda: log(run) == "ran\n")
+    assert {path.name for path in tmp_path.iterdir()} == {Path(name).parts[0]}
+    assert [path.name for path in (RunDir(run).attempt(1) / "submitit").iterdir()] == [f"{job_id}_submission.sh"]
+
+
 def test_dependent_job_waits_and_gets_what_it_asked_for(launcher: SlurmLauncher, tmp_path: Path) -> None:
     first = submit(launcher, tmp_path / "first", python("import time; time.sleep(2); print(time.time())"))
     code = "import os, time; print(time.time(), os.environ['CUDA_VISIBLE_DEVICES'], os.environ['MINE'])"

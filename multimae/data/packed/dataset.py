@@ -98,7 +98,7 @@ class PackedDataset(OpenedDataset):
         wanted = {self.split_dir(split).name for split in splits}
         records = [record for record in self._manifest.files.values() if record.split in wanted]
         lines = sorted(f"{record.path} {record.sha256}" for record in records)
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
 
     def _classes_of_train(self) -> tuple[str, ...]:
         return tuple(sorted({name.rpartition("/")[0] for name in self._split("train").table.names} - {""}))

@@ -153,7 +153,9 @@ def read_index(path: Path) -> ShardIndex:
     """Read one shard's index."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            names, modalities = (tuple(stored[name].tobytes().decode().split("\n")) for name in TEXTS)
+            names, modalities = (
+                tuple(stored[name].tobytes().decode(errors="surrogateescape").split("\n")) for name in TEXTS
+            )
             arrays: dict[str, NDArray[Any]] = {name: stored[name] for name in ARRAYS}
             return ShardIndex(names=names, modalities=modalities, **arrays)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
@@ -188,5 +190,8 @@ def _column(rows: Sequence[Sequence[Sequence[object]]], place: int, dtype: type)
 
 
 def _write_index(path: Path, index: ShardIndex) -> None:
-    texts = {name: np.frombuffer("\n".join(getattr(index, name)).encode(), dtype=np.uint8) for name in TEXTS}
+    texts = {
+        name: np.frombuffer("\n".join(getattr(index, name)).encode(errors="surrogateescape"), dtype=np.uint8)
+        for name in TEXTS
+    }
     np.savez(path, allow_pickle=False, **texts, **{name: getattr(index, name) for name in ARRAYS})

@@ -25,6 +25,7 @@ Taskonomy is free for research, after agreeing to its terms, and is not shipped 
 SPEC = DatasetSpec(
     name="taskonomy",
     title="Taskonomy",
+    invalid_depth=(65535,),
     modalities=("rgb", *DOMAINS),
     licence="research, non-commercial; see the data set's terms",
     how_to_get=HOW_TO_GET,

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from multimae.data.files import EXACT, PHOTOGRAPHIC, images_in
 from multimae.data.sets.rooms import CLASSES
 from multimae.rooms.archive import ARCHIVE, ARCHIVE_FRAMES, FOLDERS
 
@@ -61,7 +62,7 @@ def check(source: Path) -> None:
     """Raise unless `source` holds the expected number of frames, with every class in both splits."""
     for split, frames in ARCHIVE_FRAMES.items():
         for folder in FOLDERS:
-            found = len(list((source / split / folder / "all").glob("*")))
+            found = len(images_in(source / split / folder / "all", reads=PHOTOGRAPHIC))
             if found != frames:
                 raise ValueError(f"{source / split / folder} holds {found} files, wanted {frames}; render them first")
         rows = (source / split / "labels.csv").read_text("utf-8").splitlines()[1:]
@@ -75,7 +76,7 @@ def check(source: Path) -> None:
 def class_frames(source: Path, *, split: str) -> dict[str, int]:
     """Count for each class the frames of a split that show it."""
     counts = np.zeros(len(CLASSES) + 1, dtype=np.int64)
-    for path in sorted((source / split / "semseg" / "all").glob("*.png")):
+    for path in images_in(source / split / "semseg" / "all", reads=EXACT):
         with Image.open(path) as image:
             counts[np.unique(np.array(image))] += 1
     return {name: int(count) for name, count in zip(CLASSES, counts[1:], strict=True)}
@@ -84,7 +85,7 @@ def class_frames(source: Path, *, split: str) -> dict[str, int]:
 def depth_statistics(source: Path) -> DepthStatistics:
     """Measure the training depth."""
     frames = []
-    for path in sorted((source / "train" / "depth" / "all").glob("*.png")):
+    for path in images_in(source / "train" / "depth" / "all", reads=EXACT):
         with Image.open(path) as image:
             frames.append(np.array(image, dtype=np.float64))
     depth = np.stack(frames)
@@ -123,7 +124,7 @@ def _stored(path: Path) -> bytes:
 def _files(source: Path) -> list[Path]:
     folders = [source / split / folder / "all" for split in ARCHIVE_FRAMES for folder in FOLDERS]
     tables = [source / "classes.json", *(source / split / "labels.csv" for split in ARCHIVE_FRAMES)]
-    return [*tables, *(path for folder in folders for path in sorted(folder.iterdir()))]
+    return [*tables, *(path for folder in folders for path in images_in(folder, reads=PHOTOGRAPHIC))]
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from multimae.data.encode import png
+from multimae.data.files import why_no_folder
 from multimae.data.sets.rooms import CLASSES
 from multimae.rooms.frame_files import FrameFiles, write_whole
 from multimae.rooms.render.renderer import Frame
@@ -33,7 +34,7 @@ def write_frame(frame: Frame, *, files: FrameFiles) -> None:
 def write_labels(out: Path, *, split: str) -> None:
     """List the kind of room of every frame of a split in its labels.csv (name,label)."""
     paths = sorted(FrameFiles(out=out, split=split, index=0).label_path.parent.glob("*.txt"))
-    rows = [f"{path.stem},{path.read_text('utf-8').strip()}" for path in paths]
+    rows = [f"{path.stem},{path.read_text('utf-8').strip()}" for path in paths if why_no_folder(path.name) is None]
     if rows:
         write_whole(out / split / "labels.csv", "\n".join(["name,label", *rows, ""]).encode())
 
