@@ -49,11 +49,12 @@ def _importable(folder: Path) -> Iterator[None]:
         if loaded and Path(loaded).parent in _FOLDERS - {folder}:
             del sys.modules[file.stem]
     _FOLDERS.add(folder)
+    before = list(sys.path)
     sys.path.append(str(folder))
     try:
         yield
     finally:
-        sys.path.remove(str(folder))
+        sys.path[:] = before  # not `remove`: the folder may be there already, the checkout's own at the front
 
 
 def _place(error: BaseException, *, path: Path) -> str:

@@ -118,9 +118,4 @@ def validation(run: SuiteRun, *, data: Data) -> Config | None:
 
 def micro_batch_size(recipe: Recipe) -> int:
     """Return how many samples the devices of a run hold at a time; whole micro-batches make an optimizer step."""
-    if recipe.micro_batch_size and recipe.batch_size % recipe.micro_batch_size:
-        raise UsageError(
-            f"a batch of {recipe.batch_size} samples cannot be divided into micro-batches of "
-            f"{recipe.micro_batch_size}; choose recipe.micro_batch_size among the divisors of recipe.batch_size"
-        )
     return recipe.micro_batch_size or recipe.batch_size

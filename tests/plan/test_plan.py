@@ -101,7 +101,7 @@ def test_steps_are_those_of_the_optimizer_over_the_training_part() -> None:
 
 
 def test_a_batch_consists_of_whole_micro_batches() -> None:
-    with pytest.raises(UsageError, match="a batch of 16 samples cannot be divided into micro-batches of 5"):
+    with pytest.raises(UsageError, match="micro_batch_size is 5, wanted 0 or a divisor of batch_size, which is 16"):
         [render(planned) for planned in plan("recipe.batch_size=16", "recipe.micro_batch_size=5")]
 
 

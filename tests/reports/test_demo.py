@@ -125,7 +125,7 @@ def test_what_cannot_be_read_is_named(
         ([text], "text.jpg: cannot be decoded as rgb: cannot identify"),
         ([large], "large.png: has more pixels than the 178,956,970 that are read"),
         ([deep], "deep.png: rgb has image mode I;16, wanted one of "),
-        (["--depth", photograph], "depth has image mode RGB"),
+        (["--depth", photograph], "depth is stored as JPEG, which changes codes"),
         ([photograph, "--depth", wide], "holiday photo.jpg is 200x301, "),
     ):
         assert demo(runs, *arguments) == 3
