@@ -10,6 +10,7 @@ from multimae.data.labels import FIXED, label_code
 from multimae.data.layout import PlainDataset
 from multimae.data.sample import DataError
 from multimae.data.spec import DatasetSpec
+from multimae.verify.codes import MOST_LISTED
 from multimae.verify.findings import Finding
 from multimae.verify.inspection import shown_path
 from multimae.verify.listing import Listing
@@ -67,6 +68,10 @@ def _of_unknown_class(
     for name, label in found.items():
         if label not in known:
             yield Finding(kind="unknown_class", split=split, name=name, detail=f"class {label!r}")
+    never = [label for label in known if label not in {*found.values()}]
+    if split == "test" and never:
+        listed = ", ".join(never[:MOST_LISTED]) + (", ..." if len(never) > MOST_LISTED else "")
+        yield Finding(kind="never_tested", split=split, detail=f"{len(never)} of {len(known)} classes: {listed}")
 
 
 def other_classes(listing: Listing, *, described: DatasetSpec) -> Iterator[Finding]:

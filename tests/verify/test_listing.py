@@ -12,6 +12,7 @@ from multimae.data.spec import spec
 from multimae.verify.check import verify
 from tests.made import tiny_dataset
 from tests.made.checks import ALL, check, seen
+from tests.made.class_folders import checked, classes
 from tests.made.damages import HEIGHT_WIDTH, save
 
 
@@ -76,3 +77,9 @@ def test_a_test_class_that_train_lacks_is_named(tmp_path: Path) -> None:
     found = check(root)
     assert seen(found) == {("unknown_class", "test", "", "kitchen/0101")}
     assert found.findings[0].detail == "class 'kitchen'"
+
+
+def test_classes_that_no_test_image_is_of_are_named(tmp_path: Path) -> None:
+    classes(tmp_path, names=("daisy", "rose", "tulip"))
+    shutil.rmtree(tmp_path / "test" / "rgb" / "rose")
+    assert checked(tmp_path) == {("never_tested", ""): "1 of 3 classes: rose"}
