@@ -17,13 +17,16 @@ from submitit.core.utils import CommandFunction, FailedJobError, FailedSubmissio
 
 from multimae.record.job import JobState
 from slurm.cluster import Cluster, ComesBack, Resources
-from slurm.errors import SubmissionError
+from slurm.errors import SubmissionError, UnansweredError
 from slurm.facts import read_facts
 from slurm.inherited import inherited_from_job
 from slurm.squeue import ask, job_states, queued_jobs
 
 SIGNAL_BEFORE_END_S = 90
 SBATCH_WITHIN_S = 60
+ANSWERS_WITHIN_S = 600.0
+"""So long a controller that is restarted, or overloaded, is asked again before we give up."""
+_ASK_EVERY_S = 5.0
 _RETRY_AFTER_S = (2.0, 8.0)
 COMES_BACK = 'export MULTIMAE_COMES_BACK="scontrol requeue $SLURM_JOB_ID"'
 """How a job that has stopped in time goes back into the queue: under its id, so that what depends on it still waits."""
@@ -99,7 +102,13 @@ class SlurmLauncher:
             self._asked = float("-inf")
 
     def find(self, run_dirs: Iterable[Path]) -> Mapping[Path, str]:
-        live = {job.comment: job.job_id for job in queued_jobs() or () if job.state is not JobState.ENDED}
+        jobs = queued_jobs()
+        if jobs is None:
+            raise UnansweredError(
+                "Slurm does not answer (squeue), so nobody can say whether jobs were submitted; nothing is submitted "
+                "twice: give the same command again once `scontrol ping` answers"
+            )
+        live = {job.comment: job.job_id for job in jobs if job.state is not JobState.ENDED}
         return {run_dir: live[str(run_dir.absolute())] for run_dir in run_dirs if str(run_dir.absolute()) in live}
 
     def _sbatch(self, executor: "_CommandExecutor", *, command: Sequence[str], name: str, run_dir: Path) -> str:
@@ -112,10 +121,21 @@ class SlurmLauncher:
                     raise SubmissionError(_refusal(error, name=name, cluster=self.cluster)) from error
             # Many drivers fail together when Slurm is busy: come back at different times.
             time.sleep(pause * random.uniform(0.5, 1.5))
-            existing = self.find([run_dir])
+            existing = self._find_patiently(run_dir)
             if existing:
-                return existing[run_dir]
+                return existing
         raise AssertionError("the last pause is None")
+
+    def _find_patiently(self, run_dir: Path) -> str | None:
+        """Return the id of a run's job, None if there is none: asked until there is an answer, or for long enough."""
+        deadline = time.monotonic() + ANSWERS_WITHIN_S
+        while True:
+            try:
+                return self.find([run_dir]).get(run_dir)
+            except UnansweredError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_ASK_EVERY_S)
 
 
 class _CommandExecutor(submitit.SlurmExecutor):  # type: ignore[misc]  # submitit's types are not followed

@@ -41,4 +41,7 @@ class Launcher(Protocol):
         """Send the jobs SIGTERM, or take them out of the queue."""
 
     def find(self, run_dirs: Iterable[Path]) -> Mapping[Path, str]:
-        """Return the ids of jobs that wait or run for these runs, whether or not a job.json names them."""
+        """Return the ids of jobs that wait or run for these runs, whether or not a job.json names them.
+
+        Raises UnansweredError where nobody can say: no answer does not mean that there is no job.
+        """

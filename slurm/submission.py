@@ -10,7 +10,7 @@ from multimae.record.attempt import Attempt, new_attempt, newest_job
 from multimae.record.job import Job
 from multimae.record.places import Places
 from slurm.cluster import Resources
-from slurm.errors import SubmissionError
+from slurm.errors import SubmissionError, UnansweredError
 from slurm.launcher import Launcher
 
 
@@ -39,6 +39,8 @@ def submit_attempt(
         job_id = launcher.submit(
             command(number), attempt_dir=attempt.folder, name=name, resources=resources, after=after, env=env
         )
+    except UnansweredError:
+        raise  # what was written before says that a job may be queued
     except SubmissionError:
         shutil.rmtree(attempt.folder)
         raise
@@ -48,7 +50,10 @@ def submit_attempt(
 
 
 def recover(run_dirs: Iterable[Path], *, launcher: Launcher) -> None:
-    """Complete the job.json of submissions whose driver was killed before the scheduler's answer was written."""
+    """Complete the job.json of submissions whose driver was killed before the scheduler's answer was written.
+
+    Raises UnansweredError where the scheduler does not answer now, either.
+    """
     open_jobs = {
         run_dir: job for run_dir in run_dirs if (job := newest_job(run_dir)) is not None and job.job_id is None
     }

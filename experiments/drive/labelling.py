@@ -75,9 +75,9 @@ def _drive(
     driver: Driver, *, lock: FileLock, errand: Errand, arguments: argparse.Namespace, console: PlainConsole
 ) -> States | int:
     """Submit and show the shards until nothing is left to do; return an exit code where they go on without us."""
-    driver.recover()
     with may_be_left() as outlet:
         try:
+            driver.recover()
             if lock.try_take():
                 lock.sign()
                 if arguments.detach:

@@ -16,6 +16,7 @@ from multimae.record.job import JobState
 from multimae.record.locks import FileLock
 from multimae.record.paths import SuiteDir
 from slurm.cluster import Resources
+from slurm.errors import SubmissionError
 from slurm.launcher import Launcher
 from slurm.squeue import ask
 from slurm.submission import recover, submit_attempt
@@ -67,7 +68,10 @@ def requeue_before_the_limit() -> None:
 def detach_search(launcher: Launcher, *, name: str, folder: Path, errand: Errand, console: PlainConsole) -> int:
     """Leave the search to a small job on the cluster, or to a process in the background."""
     if launcher.has_queue:
-        goes_on = _as_job(launcher, name=name, driver_dir=SuiteDir(folder).driver, errand=errand)
+        try:
+            goes_on = _as_job(launcher, name=name, driver_dir=SuiteDir(folder).driver, errand=errand)
+        except SubmissionError as error:
+            raise PreconditionError(f"{error}\nthe search is not driven; its study and its trials stay") from error
     else:
         process_id = errand.go_on_in_background(SuiteDir(folder))
         goes_on = f"process {process_id} goes on and writes {SuiteDir(folder).log}"

@@ -124,6 +124,16 @@ def test_a_detached_driver_is_there_once_and_outlives_its_time_limit(tmp_path: P
     assert tells(runs) == [0]
 
 
+def test_a_driver_that_slurm_refuses_is_said_and_nothing_is_lost(tmp_path: Path, data: Path) -> None:
+    (tmp_path / "clusters.toml").write_text('[here]\naccount = "nobody"\n')
+    options = (*ON_SLURM, "--trials", "1", "--detach", "--cluster-file", str(tmp_path / "clusters.toml"))
+    code, said = ended(data, tmp_path / "runs", *options)
+    assert code == 3
+    assert "Invalid account" in said
+    assert "its study and its trials stay" in said
+    assert "Traceback" not in said
+
+
 def ended(data: Path, runs: Path, *options: str) -> tuple[int, str]:
     """Run a search's command to its end; return its exit code and what it said."""
     with run(data, runs, *options) as command:

@@ -19,7 +19,7 @@ from multimae.record.state import run_state
 from slurm import squeue
 from slurm.batch import SlurmLauncher
 from slurm.cluster import Cluster, Resources
-from slurm.errors import SubmissionError
+from slurm.errors import SubmissionError, UnansweredError
 from slurm.submission import recover, submit_attempt
 from tests.made.real_slurm import NEEDED, real_cluster
 
@@ -216,6 +216,55 @@ def test_busy_controller_does_not_double_a_job(
     queue = squeue.queued_jobs() or []
     assert [job.job_id for job in queue if job.comment == str(run)] == [job_id]
     launcher.cancel([job_id])
+
+
+@pytest.mark.parametrize("num_silent", [1, 2])
+def test_a_question_without_an_answer_does_not_double_a_job(
+    launcher: SlurmLauncher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, num_silent: int
+) -> None:
+    """sbatch is accepted but times out, and squeue is silent when it is asked about that."""
+    shims, run = tmp_path / "bin", tmp_path / "run"
+    shims.mkdir()
+    lost = 'echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" >&2; exit 1'
+    write_shim(shims / "sbatch", f'echo >> {tmp_path}/submitted\n/usr/bin/sbatch "$@" >/dev/null\n{lost}')
+    silent = f"echo >> {tmp_path}/asked\n[ $(wc -l < {tmp_path}/asked) -gt {num_silent} ] || exit 1"
+    write_shim(shims / "squeue", f'{silent}\nexec /usr/bin/squeue "$@"')
+    monkeypatch.setenv("PATH", f"{shims}:{os.environ['PATH']}")
+    monkeypatch.setattr("slurm.batch._RETRY_AFTER_S", (0.2,))
+    monkeypatch.setattr("slurm.batch._ASK_EVERY_S", 0.1)
+    job_id = submit(launcher, run, LISTENER)
+    assert [job.job_id for job in squeue.queued_jobs() or [] if job.comment == str(run)] == [job_id]
+    assert (tmp_path / "submitted").read_text() == "\n"
+    launcher.cancel([job_id])
+
+
+def test_a_controller_that_stays_silent_ends_the_submission_but_not_what_is_known_of_it(
+    launcher: SlurmLauncher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shims, run = tmp_path / "bin", tmp_path / "run"
+    shims.mkdir()
+    lost = 'echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" >&2; exit 1'
+    write_shim(shims / "sbatch", f'/usr/bin/sbatch "$@" >/dev/null\n{lost}')
+    write_shim(shims / "squeue", "exit 1")
+    with monkeypatch.context() as silent:
+        silent.setenv("PATH", f"{shims}:{os.environ['PATH']}")
+        for name, seconds in {"_RETRY_AFTER_S": (0.2,), "_ASK_EVERY_S": 0.1, "ANSWERS_WITHIN_S": 0.5}.items():
+            silent.setattr(f"slurm.batch.{name}", seconds)
+        with pytest.raises(UnansweredError, match="nothing is submitted twice"):
+            submit(launcher, run, LISTENER)
+        with pytest.raises(UnansweredError):
+            recover([run], launcher=launcher)
+    recover([run], launcher=launcher)
+    job = newest_job(run)
+    assert job is not None
+    assert job.attempt == 1
+    assert job.job_id is not None
+    launcher.cancel([job.job_id])
+
+
+def write_shim(path: Path, script: str) -> None:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
 
 
 def test_silent_controller_leaves_the_state_unknown(
