@@ -22,8 +22,8 @@ class Recipe:
     `batch_size` counts samples per optimizer step over all devices and accumulation; `micro_batch_size` is what the
     devices of a run hold at a time together (0: the whole batch). `loss_average`: what a loss is the mean of, all that
     counts in an optimizer step ("step": the same on any number of devices and micro-batches), or what counts in each
-    device's micro-batch, whose means are averaged ("micro_batch": the reference's way, for which its devices are
-    micro-batches of ours). `lr` is absolute; `base_lr` is per 256 samples and wins when not 0.
+    device's micro-batch, whose means are averaged ("micro_batch": the reference's way, one micro-batch for each of its
+    devices). `lr` is absolute; `base_lr` is per 256 samples and wins when not 0.
     Crops, masks and dropped paths are drawn, samples mixed and a probe's BatchNorm computed by each device for itself.
     `clip_grad` 0 means none; `beta1` is the momentum of LARS. `store_size` is the shorter side images are stored at
     when read (0: as they are). `val_ratio` is the share of the training split held out for the validation curves, never

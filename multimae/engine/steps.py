@@ -119,12 +119,13 @@ def _weights(own: AveragedModel, batches: Sequence[Batch], *, loss_average: Loss
         share = 1 / len(batches)
         return iter([defaultdict(lambda: share)] * len(batches))
     counts = [own.counts(batch) for batch in batches]
-    # A few numbers at once, in float64: pixels of a step may be more than float32 can count.
-    device = get_comm_device(None)
-    mine = torch.stack([torch.stack([of.to(device, torch.float64) for of in one.values()]) for one in counts])
+    # One exchange of a few numbers; one device alone need not wait for them.
+    device = get_comm_device(None) if get_world_size() > 1 else _device(own)
+    mine = torch.stack([torch.stack([of.to(device, torch.float32) for of in one.values()]) for one in counts])
     whole = mine.sum(dim=0)
     all_reduce(whole)
-    shares = (mine * get_world_size() / whole.clamp(min=1)).float().to(_device(own))
+    # Class weights may add up to less than 1; where nothing counts, every share is 0 whatever it is divided by.
+    shares = (mine * get_world_size() / whole.where(whole > 0, 1)).to(_device(own))
     return (dict(zip(counts[0], of_batch, strict=True)) for of_batch in shares.unbind())
 
 

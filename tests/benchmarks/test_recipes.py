@@ -181,6 +181,6 @@ def test_the_pretrainings_model_is_the_references() -> None:
     assert model["full_precision_outputs"] == ["semseg"]
     assert config["optim_wrapper"]["type"] == "AmpOptimWrapper"
     assert "paramwise_cfg" not in config["optim_wrapper"]  # weight decay on everything
-    # 625 steps an epoch; each of the reference's eight devices is a micro-batch of ours, with a mean of its own.
+    # 625 steps an epoch; each of the reference's eight devices is a micro-batch, with a mean of its own.
     loop = config["train_cfg"]
     assert (loop["max_iters"], loop["num_micro_batches"], loop["loss_average"]) == (1600 * 625, 8, "micro_batch")

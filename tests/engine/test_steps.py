@@ -16,7 +16,7 @@ from multimae.engine.steps import LossAverage, take_step
 from multimae.losses import IGNORE_LABEL
 from multimae.pretraining import MultiMAEPretraining
 from multimae.registry import MODELS
-from multimae.transfer import LOSSES, MultiMAETransfer
+from multimae.transfer import LOSSES, MultiMAETransfer, TransferLoss
 
 SIZE = {"image_size": 32, "dim": 16, "depth": 1, "num_heads": 2}
 UNLABELLED = {"num_semseg_classes": 4, "semseg_padding": "extra_class"}
@@ -139,6 +139,27 @@ def test_the_references_way_averages_means() -> None:
     _, logged = stepped(model, batch, num=4, loss_average="micro_batch")
     assert float(logged["loss"]) == pytest.approx(sum(means) / 4)
     assert float(logged["loss"]) != pytest.approx(float(stepped(model, batch, num=4)[1]["loss"]), rel=0.01)
+
+
+def test_the_largest_error_is_looked_for_under_the_paths_that_are_trained() -> None:
+    torch.manual_seed(0)
+    head = {"type": "multimae.linear", "num_outputs": 4}
+    backbone = {"type": "multimae.MultiMAE", "modalities": ["rgb"], "drop_path_rate": 0.5, **SIZE, "depth": 4}
+    model = MultiMAETransfer(backbone=backbone, head=head, loss="berhu")
+    own: list[float] = []
+    of_step: list[float] = []
+
+    def mean(prediction: Tensor, targets: Any, largest: Any) -> Tensor:
+        peak = prediction.detach().amax()
+        own.append(float(peak))
+        of_step.append(float(largest(peak)))
+        return prediction.mean()
+
+    model.criterion = TransferLoss(mean=mean, count=lambda targets: torch.tensor(1), has_threshold=True)
+    stepped(model, samples(), num=4)
+    assert own[:4] == own[4:]
+    assert len(set(own)) == 4
+    assert of_step[4:] == [max(own)] * 4
 
 
 @pytest.mark.parametrize("loss_weighting", ["equal", "uncertainty"])
