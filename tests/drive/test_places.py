@@ -23,6 +23,7 @@ from experiments.plan.suite import StartingWeights, expand
 from multimae.data.sample import DataError
 from multimae.engine.failures import SettingsError
 from multimae.engine.places import config_of, starting_weights
+from multimae.engine.signals import StopRequest
 from multimae.record.attempt import Attempt, attempts_of, current_attempt
 from multimae.record.job import JobState
 from multimae.record.places import Places
@@ -125,7 +126,7 @@ def test_other_data_in_the_place_is_another_run_and_stops_the_job_that_waits(tmp
     extra = data / "nyuv2" / "train" / "rgb" / "all" / "0000.png"
     extra.write_bytes(extra.read_bytes() + b" ")
     assert plan(data)[0].key != attempt.run_dir.name
-    assert run_attempt(attempt) == 3
+    assert run_attempt(attempt, stop=StopRequest()) == 3
     ending = attempt.ending
     assert ending is not None
     assert ending.kind == "data"

@@ -44,9 +44,11 @@ import os, sys
 from pathlib import Path
 from multimae.engine.ranks import leave
 from multimae.record.attempt import Attempt
+from multimae.engine.signals import StopRequest
 from multimae.train import run_attempt
 rank = int(os.environ["RANK"])
-leave(max(run_attempt(Attempt(run_dir=Path(one), number=1), rank=rank) for one in sys.argv[1:]))
+stop = StopRequest()
+leave(max(run_attempt(Attempt(run_dir=Path(one), number=1), stop=stop, rank=rank) for one in sys.argv[1:]))
 """
 STATISTICS = """
 import torch
