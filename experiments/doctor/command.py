@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         tell(f"multimae doctor: {error}", stream="err")
         return error.exit_code
     if arguments.json:
-        print(json.dumps([asdict(finding) for finding in findings], indent=1, ensure_ascii=False))
+        print(json.dumps([asdict(finding) for finding in findings], indent=1))
     return exit_code(findings)
 
 

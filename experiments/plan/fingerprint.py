@@ -27,6 +27,7 @@ NEUTRAL = (
     "multimae.options",
     "multimae.shapes",
     "multimae.tables.metrics",
+    "multimae.engine.coming_back",
     "multimae.engine.failures",
     "multimae.engine.places",
     "multimae.engine.ranks",

@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.plan.errors import UsageError
 from experiments.plan.fingerprint import digest
 from experiments.plan.render import as_python
 from multimae.pseudo_labels.images import label_name
@@ -24,8 +23,6 @@ def plan_shards(settings: LabellingSettings, *, images: Sequence[str], num_shard
     The digest covers the settings and the names of the images: with other images shards are other runs, which find the
     labels that are there.
     """
-    if num_shards < 1:
-        raise UsageError(f"--shards starts at 1, got {num_shards}")
     names = digest(images)
     shards = {}
     for shard in range(num_shards):

@@ -193,7 +193,6 @@ def test_a_detached_labelling_survives_a_kill_of_its_job(networks: Path, tmp_pat
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
-        (["--shards", "0"], 2, "--shards starts at 1"),
         (["--shards", "2", "--cluster-file", "/nowhere/clusters.toml"], 2, "/nowhere/clusters.toml"),
         (["--shards", "2", "--rgb", "/nowhere"], 3, "no folder /nowhere"),
         (["--shards", "2", "--min-side", "96"], 2, "min_side"),

@@ -153,7 +153,6 @@ def test_a_broken_image_is_named_and_the_others_are_labelled(
     ("options", "code", "said"),
     [
         ([], 2, "--depth, --semseg or --normal"),
-        (["--depth", "{networks}/dpt", "--batch-size", "0"], 2, "start at 1"),
         (["--depth", "{networks}/dpt", "--min-side", "600", "--max-side", "500"], 2, "sides"),
         (["--depth", "{networks}/dpt", "--rgb", "/nowhere"], 3, "no folder /nowhere"),
         (["--depth", "{networks}/dpt", "--out", "{rgb}/labels"], 2, "lies inside the images"),
