@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from experiments.doctor.diagnosis import Diagnosis, Verdict, exit_code
 from experiments.doctor.environment import check_gpu, check_packages, check_variables
-from experiments.doctor.finding import Finding, Verdict, exit_code
 from experiments.doctor.folders import check_folders
 from experiments.doctor.scheduler import check_scheduler
 from experiments.plan.errors import UsageError
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return exit_code(findings)
 
 
-def look(arguments: argparse.Namespace) -> Iterator[Finding]:
+def look(arguments: argparse.Namespace) -> Iterator[Diagnosis]:
     """Yield every finding as it is made."""
     try:
         cluster = load_cluster(arguments.cluster_file, name=arguments.cluster)
@@ -61,7 +61,7 @@ def look(arguments: argparse.Namespace) -> Iterator[Finding]:
     yield from check_gpu()
 
 
-def _show(findings: Iterator[Finding], *, quiet: bool) -> list[Finding]:
+def _show(findings: Iterator[Diagnosis], *, quiet: bool) -> list[Diagnosis]:
     """Print findings while they come, unless they are printed in the end; return them."""
     shown = []
     for finding in findings:

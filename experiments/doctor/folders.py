@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from experiments.doctor.finding import Finding
+from experiments.doctor.diagnosis import Diagnosis
 from multimae.cache import cache_dir
 from multimae.record.files import write_text
 from multimae.record.locks import FileLock
@@ -18,13 +18,13 @@ SLOW_WRITE_S = 0.5
 NUM_WRITES = 5
 
 
-def check_folders(runs_dir: Path) -> Iterator[Finding]:
+def check_folders(runs_dir: Path) -> Iterator[Diagnosis]:
     """Yield how the runs folder and the cache do; both are left as they were."""
     for what, folder in (("runs folder", runs_dir), ("cache", cache_dir())):
         yield from _check(folder.absolute(), what=what)
 
 
-def _check(folder: Path, *, what: str) -> Iterator[Finding]:
+def _check(folder: Path, *, what: str) -> Iterator[Diagnosis]:
     above = next(place for place in (folder, *folder.parents) if place.exists())
     if not above.is_dir():
         yield _wrong(f"{what} {folder}: {above} is no folder", fix=f"mv {above} {above}.old")
@@ -40,10 +40,10 @@ def _check(folder: Path, *, what: str) -> Iterator[Finding]:
         yield _wrong(f"{what} {folder}: a lock held by one process is given to another; choose another file system")
     slow = seconds > SLOW_WRITE_S
     said = f"{what} {folder}: written, forced to disk and renamed in {seconds * 1000:.0f} ms"
-    yield Finding(area=AREA, verdict="note" if slow else "well", said=said)
+    yield Diagnosis(area=AREA, verdict="note" if slow else "well", said=said)
     free_gb = shutil.disk_usage(above).free / 1e9
     full = free_gb < LEAST_FREE_GB
-    yield Finding(
+    yield Diagnosis(
         area=AREA, verdict="note" if full else "well", said=f"{what}: {free_gb:.0f} GB are free", fix=f"df -h {above}"
     )
 
@@ -71,5 +71,5 @@ def _locks(file: Path) -> bool:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def _wrong(said: str, *, fix: str = "") -> Finding:
-    return Finding(area=AREA, verdict="wrong", said=said, fix=fix)
+def _wrong(said: str, *, fix: str = "") -> Diagnosis:
+    return Diagnosis(area=AREA, verdict="wrong", said=said, fix=fix)

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterator
 
-from experiments.doctor.finding import Finding, Verdict
+from experiments.doctor.diagnosis import Diagnosis, Verdict
 from multimae.record.nearest import unknown
 from slurm.cluster import Cluster
 from slurm.facts import ClusterFacts, NodeShape, Partition, read_facts
@@ -13,7 +13,7 @@ LEAST_GRACE_S = 60
 """Saving takes seconds, but a job hears of its end between two steps only."""
 
 
-def check_scheduler(cluster: Cluster) -> Iterator[Finding]:
+def check_scheduler(cluster: Cluster) -> Iterator[Diagnosis]:
     """Yield what the cluster's own commands tell."""
     if shutil.which("sbatch") is None:
         yield _note("no sbatch on the PATH: runs start on this machine", verdict="well")
@@ -25,7 +25,7 @@ def check_scheduler(cluster: Cluster) -> Iterator[Finding]:
         yield from check_cluster(cluster, facts=facts)
 
 
-def check_cluster(cluster: Cluster, *, facts: ClusterFacts) -> Iterator[Finding]:
+def check_cluster(cluster: Cluster, *, facts: ClusterFacts) -> Iterator[Diagnosis]:
     """Yield where what a cluster allows and what `clusters.toml` asks for do not meet."""
     yield _note(f"Slurm {facts.version} answers, cluster entry {cluster.name!r}", verdict="well")
     yield from _coming_back(facts)
@@ -35,7 +35,7 @@ def check_cluster(cluster: Cluster, *, facts: ClusterFacts) -> Iterator[Finding]
     yield from _limits(cluster, facts=facts)
 
 
-def _coming_back(facts: ClusterFacts) -> Iterator[Finding]:
+def _coming_back(facts: ClusterFacts) -> Iterator[Diagnosis]:
     if facts.requeues:
         yield _note("stopped jobs may go back into the queue (JobRequeue=1)", verdict="well")
     else:
@@ -50,7 +50,7 @@ def _coming_back(facts: ClusterFacts) -> Iterator[Finding]:
         )
 
 
-def _remembering(facts: ClusterFacts) -> Iterator[Finding]:
+def _remembering(facts: ClusterFacts) -> Iterator[Diagnosis]:
     if facts.accounts:
         yield _note("sacct remembers ended jobs", verdict="well")
     else:
@@ -59,7 +59,7 @@ def _remembering(facts: ClusterFacts) -> Iterator[Finding]:
         )
 
 
-def _charging(cluster: Cluster, *, facts: ClusterFacts) -> Iterator[Finding]:
+def _charging(cluster: Cluster, *, facts: ClusterFacts) -> Iterator[Diagnosis]:
     accounts = {one.account for one in facts.associations}
     if not facts.enforces:
         return
@@ -74,7 +74,7 @@ def _charging(cluster: Cluster, *, facts: ClusterFacts) -> Iterator[Finding]:
         yield _unknown("qos", cluster.qos, qos)
 
 
-def _placing(cluster: Cluster, *, facts: ClusterFacts) -> Iterator[Finding]:
+def _placing(cluster: Cluster, *, facts: ClusterFacts) -> Iterator[Diagnosis]:
     partition = _partition(cluster, facts=facts)
     if partition is None:
         names = {one.name for one in facts.partitions}
@@ -96,7 +96,7 @@ def _placing(cluster: Cluster, *, facts: ClusterFacts) -> Iterator[Finding]:
     yield from _nodes(cluster, partition=partition, shapes=[s for s in facts.shapes if s.partition == partition.name])
 
 
-def _nodes(cluster: Cluster, *, partition: Partition, shapes: list[NodeShape]) -> Iterator[Finding]:
+def _nodes(cluster: Cluster, *, partition: Partition, shapes: list[NodeShape]) -> Iterator[Diagnosis]:
     usable = [shape for shape in shapes if shape.takes_jobs]
     if not usable:
         yield _wrong(f"no node of partition {partition.name} takes jobs", fix="sinfo --list-reasons")
@@ -110,7 +110,7 @@ def _nodes(cluster: Cluster, *, partition: Partition, shapes: list[NodeShape]) -
     yield _note(f"{said}{' (' + ', '.join(kinds) + ')' if kinds else ''}", verdict="well")
 
 
-def _limits(cluster: Cluster, *, facts: ClusterFacts) -> Iterator[Finding]:
+def _limits(cluster: Cluster, *, facts: ClusterFacts) -> Iterator[Diagnosis]:
     most = facts.most_jobs(account=cluster.account, qos=cluster.qos)
     said = f"at most {most} jobs at a time" if most is not None else "no limit on the number of jobs"
     yield _note(f"{said}, arrays of at most {facts.largest_array}", verdict="well")
@@ -122,7 +122,7 @@ def _partition(cluster: Cluster, *, facts: ClusterFacts) -> Partition | None:
     return next((one for one in facts.partitions if one.name == cluster.partition), None)
 
 
-def _unknown(setting: str, name: str, known: set[str] | frozenset[str]) -> Finding:
+def _unknown(setting: str, name: str, known: set[str] | frozenset[str]) -> Diagnosis:
     return _wrong(f"{unknown(setting, name, sorted(known))} on this cluster", fix=_WHERE_LISTED[setting])
 
 
@@ -134,9 +134,9 @@ _WHERE_LISTED = {
 }
 
 
-def _note(said: str, *, verdict: Verdict = "note", fix: str = "") -> Finding:
-    return Finding(area=AREA, verdict=verdict, said=said, fix=fix)
+def _note(said: str, *, verdict: Verdict = "note", fix: str = "") -> Diagnosis:
+    return Diagnosis(area=AREA, verdict=verdict, said=said, fix=fix)
 
 
-def _wrong(said: str, *, fix: str = "") -> Finding:
-    return Finding(area=AREA, verdict="wrong", said=said, fix=fix)
+def _wrong(said: str, *, fix: str = "") -> Diagnosis:
+    return Diagnosis(area=AREA, verdict="wrong", said=said, fix=fix)

@@ -13,14 +13,14 @@ WAIT_UNSAID_S = 3.0
 
 
 @contextlib.contextmanager
-def explained(what: str, *, folder: Path) -> Iterator[None]:
+def report_is_written(folder: Path) -> Iterator[None]:
     """Say in words that a folder cannot be written, for want of space or of a right; results are whole before that."""
     try:
         yield
     except OSError as error:
         place = error.filename or folder
         raise PreconditionError(
-            f"the {what} could not be written: {place}: {error.strerror or error}; all results are there, and the same "
+            f"the report could not be written: {place}: {error.strerror or error}; all results are there, and the same "
             "command makes it"
         ) from error
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from experiments.drive.carrying import Errand, carry
-from experiments.drive.concluding import explained, say_untracked
+from experiments.drive.concluding import report_is_written, say_untracked
 from experiments.drive.driver import Driver
 from experiments.drive.following import same_plan, wait_for_turn
 from experiments.drive.launching import launcher_of
@@ -187,7 +187,7 @@ def conclude(states: Mapping[str, RunState], *, tracker: Tracker, console: Plain
     if not is_fresh(runs_dir, suite):
         from reports.make import make_report
 
-        with explained("report", folder=report):
+        with report_is_written(report):
             make_report(runs_dir, suite)
     lost = print_lost(states, console=console)
     say(f"{summary(states)}. Report: {report / 'index.html'}", console=console)

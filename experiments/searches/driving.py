@@ -8,7 +8,7 @@ from functools import partial
 from optuna.trial import TrialState
 
 from experiments.drive.carrying import Errand, carry
-from experiments.drive.concluding import explained, say_untracked
+from experiments.drive.concluding import report_is_written, say_untracked
 from experiments.drive.driver import Driver
 from experiments.drive.launching import launcher_of
 from experiments.drive.leaving import LeftError, may_be_left
@@ -147,7 +147,7 @@ class _Process:
         last = self.tracker.begin_last(self.trainings.states)
         from reports.pages.search import make_search_report
 
-        with explained("report", folder=SuiteDir(self.folder).report):
+        with report_is_written(SuiteDir(self.folder).report):
             report = make_search_report(self.arguments.runs_dir, self.plan.name)
         say(f"{self._summary()}. Report: {report}", console=self.console)
         say_untracked(last, console=self.console)

@@ -43,11 +43,6 @@ _HARMLESS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
 ]
 
 
-def read_tensors(path: str | PathLike[str]) -> dict[str, Tensor]:
-    """Read a state dict, the one that is meant where there are several (`read_weights`)."""
-    return dict(read_weights(path).state)
-
-
 def read_weights(path: str | PathLike[str], *, weights: Which = "auto") -> Chosen[Tensor]:
     """Read one set of named tensors, which may lie beside other things (`multimae.checkpoints.choosing`).
 

@@ -17,7 +17,7 @@ OTHER_CODES = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class LabelRow:
     """Hold one row below the head; `fault` says what is wrong with it, "" where nothing is."""
 
     number: int
@@ -26,7 +26,7 @@ class Row:
     fault: str = ""
 
 
-def read_rows(table: Path) -> Iterator[Row]:
+def read_rows(table: Path) -> Iterator[LabelRow]:
     """Yield the rows below the head, sound or not, as a spreadsheet would read them: quotes, any ends of lines.
 
     Spaces around names and labels do not count. A label may hold commas without quotes.
@@ -97,9 +97,11 @@ def _label(fields: list[str]) -> str | None:
     return label[1:-1].replace('""', '"').strip() if spaced else label
 
 
-def _row(number: int, name: str, label: str | None, *, seen: Mapping[str, str]) -> Row:
+def _row(number: int, name: str, label: str | None, *, seen: Mapping[str, str]) -> LabelRow:
     if label is None:
-        return Row(number=number, name=name, label="", fault=f"row {number} is {name!r}, {WANTED}, and a comma between")
+        return LabelRow(
+            number=number, name=name, label="", fault=f"row {number} is {name!r}, {WANTED}, and a comma between"
+        )
     name, label, fault = composed(name), composed(label), ""
     if not (name and label) or label.endswith(","):
         fault = f"row {number} is {f'{name},{label}'!r}, {WANTED}, none of them empty"
@@ -107,4 +109,4 @@ def _row(number: int, name: str, label: str | None, *, seen: Mapping[str, str]) 
         fault = f"row {number} begins with {name[:40]!r} and goes on over several lines: close its quotes"
     elif seen.get(name, label) != label:
         fault = f"row {number} says {label!r} of {name}, a row above it {seen[name]!r}; keep one"
-    return Row(number=number, name=name, label=label, fault=fault)
+    return LabelRow(number=number, name=name, label=label, fault=fault)

@@ -12,26 +12,26 @@ _ALIKE = 2e-3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Normalisation:
+class MeanStd:
     """Hold what is subtracted from red, green and blue in [0, 1], and what the differences are divided by."""
 
     mean: Channels
     std: Channels
 
 
-NORMALISATIONS: Mapping[str, Normalisation] = MappingProxyType(
+NORMALISATIONS: Mapping[str, MeanStd] = MappingProxyType(
     {
-        "imagenet": Normalisation(mean=IMAGENET_MEAN, std=IMAGENET_STD),
+        "imagenet": MeanStd(mean=IMAGENET_MEAN, std=IMAGENET_STD),
         # Google's ViTs: "augreg" and SigLIP in timm, whose name for it is IMAGENET_INCEPTION_MEAN.
-        "half": Normalisation(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
-        "clip": Normalisation(mean=(0.48145466, 0.4578275, 0.40821073), std=(0.26862954, 0.26130258, 0.27577711)),
-        "unit": Normalisation(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)),
+        "half": MeanStd(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
+        "clip": MeanStd(mean=(0.48145466, 0.4578275, 0.40821073), std=(0.26862954, 0.26130258, 0.27577711)),
+        "unit": MeanStd(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)),
     }
 )
 """Every normalisation by name; the pipelines here use `imagenet`."""
 
 
-def normalisation(name: str) -> Normalisation:
+def normalisation(name: str) -> MeanStd:
     """Look up a normalisation; an unknown name lists the known ones, nearest first."""
     if name not in NORMALISATIONS:
         raise ValueError(unknown("normalisation of pixels", name, NORMALISATIONS))

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from multimae.checkpoints.files import read_tensors, write_tensors
+from multimae.checkpoints.files import read_weights, write_tensors
 
 STATE = {"global_tokens": torch.arange(6.0).view(1, 2, 3), "encoder.0.norm1.bias": torch.ones(3)}
 
@@ -43,21 +43,21 @@ def test_a_file_that_would_run_code_is_refused_and_does_not_run(tmp_path: Path, 
     held = {"model": STATE, place: RunsCode(tmp_path / "trace")}
     torch.save(held, tmp_path / "c.pth", _use_new_zipfile_serialization=zipped)
     with pytest.raises(ValueError, match=r"c\.pth is refused: it holds a posix\.system, .* write its weights alone"):
-        read_tensors(tmp_path / "c.pth")
+        read_weights(tmp_path / "c.pth")
     assert not (tmp_path / "trace").exists()
 
 
 def test_a_bare_pickle_that_would_run_code_does_not_run(tmp_path: Path) -> None:
     (tmp_path / "c.pth").write_bytes(pickle.dumps({"model": RunsCode(tmp_path / "trace")}, protocol=2))
     with pytest.raises(ValueError, match=r"c\.pth is"):
-        read_tensors(tmp_path / "c.pth")
+        read_weights(tmp_path / "c.pth")
     assert not (tmp_path / "trace").exists()
 
 
 def test_a_pickled_model_is_refused_by_its_class(tmp_path: Path) -> None:
     torch.save(nn.Linear(2, 2), tmp_path / "c.pth")
     with pytest.raises(ValueError, match=r"it holds a torch\.nn\.modules\.linear\.Linear"):
-        read_tensors(tmp_path / "c.pth")
+        read_weights(tmp_path / "c.pth")
 
 
 def test_reads_the_reference_s_files_with_their_arguments(tmp_path: Path) -> None:
@@ -65,25 +65,25 @@ def test_reads_the_reference_s_files_with_their_arguments(tmp_path: Path) -> Non
     extras = {"optimizer": {"state": {0: {"step": 3}}}, "epoch": "best", "scaler": {"scale": 65536.0}}
     parallel = {f"module.{name}": tensor for name, tensor in STATE.items()}
     torch.save({"model": parallel, "args": arguments, **extras}, tmp_path / "c.pth")
-    same(read_tensors(tmp_path / "c.pth"), STATE)
+    same(read_weights(tmp_path / "c.pth").state, STATE)
 
 
 @pytest.mark.parametrize("held", [STATE, {"model": STATE}, {"state_dict": STATE, "meta": {"epoch": 3}}], ids=list)
 def test_unwraps_what_holds_the_tensors(tmp_path: Path, held: dict[str, Any]) -> None:
     torch.save(held, tmp_path / "c.pth")
-    same(read_tensors(tmp_path / "c.pth"), STATE)
+    same(read_weights(tmp_path / "c.pth").state, STATE)
 
 
 def test_strips_what_compiling_and_parallel_training_prefix(tmp_path: Path) -> None:
     torch.save({f"module._orig_mod.{name}": tensor for name, tensor in STATE.items()}, tmp_path / "c.pth")
-    same(read_tensors(tmp_path / "c.pth"), STATE)
+    same(read_weights(tmp_path / "c.pth").state, STATE)
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_writes_and_reads_the_same(tmp_path: Path, suffix: str) -> None:
     shared = {**STATE, "alias": STATE["global_tokens"], "transposed": torch.rand(3, 4).T}
     write_tensors(tmp_path / f"c{suffix}", shared)
-    same(read_tensors(tmp_path / f"c{suffix}"), shared)
+    same(read_weights(tmp_path / f"c{suffix}").state, shared)
     assert [path.name for path in tmp_path.iterdir()] == [f"c{suffix}"]
 
 
@@ -96,7 +96,7 @@ def test_a_failed_write_leaves_the_old_file_alone(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(torch, "save", full_disk)
     with pytest.raises(OSError, match="No space left"):
         write_tensors(tmp_path / "c.pth", STATE)
-    same(read_tensors(tmp_path / "c.pth"), STATE)
+    same(read_weights(tmp_path / "c.pth").state, STATE)
     assert [path.name for path in tmp_path.iterdir()] == ["c.pth"]
 
 
@@ -113,7 +113,7 @@ def test_a_file_that_was_cut_off_says_so(tmp_path: Path, suffix: str, share: flo
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(ValueError, match="is no checkpoint, damaged or cut off: copy it again"):
-        read_tensors(path)
+        read_weights(path)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_foreign_file_says_so(tmp_path: Path, suffix: str, content: bytes) -> 
     path = tmp_path / f"c{suffix}"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=rf"c{suffix} is no checkpoint") as raised:
-        read_tensors(path)
+        read_weights(path)
     assert "weights_only" not in str(raised.value)  # no advice to read it without a guard
 
 
@@ -141,12 +141,12 @@ def test_a_foreign_file_says_so(tmp_path: Path, suffix: str, content: bytes) -> 
 def test_what_holds_no_named_tensors_says_what_it_holds(tmp_path: Path, held: Any, got: str) -> None:
     torch.save(held, tmp_path / "c.pth")
     with pytest.raises(ValueError, match=rf"wanted named tensors, alone or under one of \['model', .*, {got}"):
-        read_tensors(tmp_path / "c.pth")
+        read_weights(tmp_path / "c.pth")
 
 
 def test_safetensors_hold_other_layouts_too_and_a_missing_file_is_named(tmp_path: Path) -> None:
     save_file(STATE, tmp_path / "c.safetensors")
-    same(read_tensors(tmp_path / "c.safetensors"), STATE)
+    same(read_weights(tmp_path / "c.safetensors").state, STATE)
     for suffix in (".pth", ".safetensors"):
         with pytest.raises(FileNotFoundError, match=rf"d{suffix}"):
-            read_tensors(tmp_path / f"d{suffix}")
+            read_weights(tmp_path / f"d{suffix}")

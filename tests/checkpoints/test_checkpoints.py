@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from multimae.backbone import MultiMAE
-from multimae.checkpoints.files import read_tensors, write_tensors
+from multimae.checkpoints.files import read_weights, write_tensors
 from multimae.checkpoints.formats import to_reference, to_timm
 from multimae.checkpoints.loading import LoadReport, export_checkpoint, load_backbone, load_model
 from multimae.pretraining import MultiMAEPretraining
@@ -289,7 +289,7 @@ def test_exports_from_every_layout_to_every_other(tmp_path: Path, suffix: str) -
     source = transfer(seed=0)
     write_tensors(tmp_path / "ours.pth", source.state_dict())
     assert export_checkpoint(tmp_path / "ours.pth", tmp_path / f"a{suffix}", layout="reference", task="cls") == ()
-    assert "output_adapters.cls.head.weight" in read_tensors(tmp_path / f"a{suffix}")
+    assert "output_adapters.cls.head.weight" in read_weights(tmp_path / f"a{suffix}").state
     # The name of the task is remembered from file to file.
     export_checkpoint(tmp_path / f"a{suffix}", tmp_path / "b.pth", layout="reference")
     export_checkpoint(tmp_path / "b.pth", tmp_path / f"c{suffix}")
@@ -300,7 +300,7 @@ def test_exports_from_every_layout_to_every_other(tmp_path: Path, suffix: str) -
     left_out = export_checkpoint(tmp_path / "b.pth", tmp_path / f"d{suffix}", layout="timm")
     assert set(left_out) == {f"head.{name}" for name in ("norm.weight", "norm.bias", "head.weight", "head.bias")}
     encoder = vit(final_norm=False, num_classes=0)
-    encoder.load_state_dict(read_tensors(tmp_path / f"d{suffix}"))
+    encoder.load_state_dict(read_weights(tmp_path / f"d{suffix}").state)
     export_checkpoint(tmp_path / f"d{suffix}", tmp_path / "e.pth")
     load_backbone(model.backbone, tmp_path / "e.pth")
     same_weights(model.backbone, source.backbone)
@@ -311,7 +311,7 @@ def test_exports_what_the_reference_s_converter_writes(tmp_path: Path) -> None:
     write_tensors(tmp_path / "a.pth", source.state_dict())
     left_out = export_checkpoint(tmp_path / "a.pth", tmp_path / "b.pth", layout="timm")
     assert any(name.startswith("output_adapters.rgb.") for name in left_out)
-    written = read_tensors(tmp_path / "b.pth")
+    written = read_weights(tmp_path / "b.pth").state
     assert set(written) == set(to_timm(source.state_dict()))
     assert not written["pos_embed"][:, 0].any()
     assert torch.equal(written["pos_embed"][0, 1:], source.backbone.input_adapters["rgb"].pos_emb[0].flatten(1).T)

@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from multimae.backbone import MultiMAE
-from multimae.checkpoints.files import read_tensors, write_tensors
+from multimae.checkpoints.files import read_weights, write_tensors
 from multimae.checkpoints.formats import to_reference, to_timm
 from multimae.checkpoints.loading import load_model
 from multimae.registry import MODELS
@@ -42,7 +42,7 @@ def test_a_config_s_init_cfg_loads_what_load_backbone_does(layout: str, how: str
     source = written(layout, path)
     init: dict[str, Any] = {"type": "Pretrained", "checkpoint": str(path)}
     if how == "prefix":
-        torch.save({"state_dict": {f"backbone.{n}": t for n, t in read_tensors(path).items()}}, path)
+        torch.save({"state_dict": {f"backbone.{n}": t for n, t in read_weights(path).state.items()}}, path)
         init["prefix"] = "backbone."
     asked = {"pretrained": str(path)} if how == "pretrained" else {"init_cfg": [init] if "list" in how else init}
     model = MODELS.build({**BACKBONE, **asked})

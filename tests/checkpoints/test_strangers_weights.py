@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from multimae.backbone import MultiMAE
 from multimae.checkpoints.choosing import unwrapped
-from multimae.checkpoints.files import read_tensors, read_weights, write_tensors
+from multimae.checkpoints.files import read_weights, write_tensors
 from multimae.checkpoints.formats import from_timm, to_reference, to_timm
 from multimae.checkpoints.loading import export_checkpoint, load_backbone
 from multimae.checkpoints.reading import Reading, split_words
@@ -303,7 +303,7 @@ def test_what_a_runner_of_mmengine_saves_is_read_and_nothing_of_it_runs(tmp_path
     hub.update_scalar("train/loss", 0.5)
     hub.update_info("epoch", np.float64(3))
     held = {"meta": {"mmengine_version": "0.10.7"}, "state_dict": names(ours(), ""), "message_hub": hub.state_dict()}
-    assert len(read_tensors(saved(tmp_path / "iter_3.pth", held))) == len(held["state_dict"])
+    assert len(read_weights(saved(tmp_path / "iter_3.pth", held)).state) == len(held["state_dict"])
 
     class Reaches:
         def __reduce__(self) -> Any:
@@ -312,7 +312,7 @@ def test_what_a_runner_of_mmengine_saves_is_read_and_nothing_of_it_runs(tmp_path
     # What is let in for mmengine's sake reaches nothing.
     held["state_dict"]["x"] = Reaches()
     with pytest.raises(ValueError, match="wanted named tensors"):
-        read_tensors(saved(tmp_path / "reaches.pth", held))
+        read_weights(saved(tmp_path / "reaches.pth", held))
 
 
 def test_a_state_is_not_changed_by_its_translation() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.drive.concluding import explained
+from experiments.drive.concluding import report_is_written
 from experiments.drive.sweeping import conclude
 from experiments.drive.tracker import Tracker
 from experiments.plan.errors import PreconditionError
@@ -37,5 +37,5 @@ def test_the_report_is_there_although_the_store_is_not(tmp_path: Path, monkeypat
 
 def test_a_report_that_cannot_be_written_is_a_line(tmp_path: Path) -> None:
     refused = pytest.raises(PreconditionError, match=r"report could not be written: .*: No space left on device")
-    with refused, explained("report", folder=tmp_path):
+    with refused, report_is_written(tmp_path):
         raise OSError(28, os.strerror(28))

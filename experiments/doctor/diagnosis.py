@@ -8,7 +8,7 @@ Verdict = Literal["well", "note", "wrong"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class Diagnosis:
     """One thing looked at: a `note` is to be known, what is `wrong` ends runs; `fix` is a command."""
 
     area: str
@@ -17,6 +17,6 @@ class Finding:
     fix: str = ""
 
 
-def exit_code(findings: Iterable[Finding]) -> int:
+def exit_code(findings: Iterable[Diagnosis]) -> int:
     """Return 3, the code of an environment that will not do, if anything is wrong."""
     return 3 if any(finding.verdict == "wrong" for finding in findings) else 0
